@@ -1,0 +1,113 @@
+//! A connected socket, plain or TLS, read and written by shared reference: one task drives both directions.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::buffer::Buffer;
+
+/// One connection's socket.
+pub struct Io(RefCell<Socket>);
+
+/// TLS state is large and rare beside plain text inside a machine, so it is boxed.
+enum Socket {
+    Tcp(TcpStream),
+    TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// Runs an expression on whichever stream it is.
+macro_rules! on_stream {
+    ($socket:expr, $stream:ident => $body:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => {
+                let $stream = Pin::new($stream);
+                $body
+            }
+            Socket::TlsServer($stream) => {
+                let $stream = Pin::new($stream.as_mut());
+                $body
+            }
+            Socket::TlsClient($stream) => {
+                let $stream = Pin::new($stream.as_mut());
+                $body
+            }
+        }
+    };
+}
+
+impl Io {
+    /// A plain connection.
+    pub fn tcp(stream: TcpStream) -> Io {
+        Io(RefCell::new(Socket::Tcp(stream)))
+    }
+
+    /// A connection accepted with TLS.
+    pub fn tls_server(stream: tokio_rustls::server::TlsStream<TcpStream>) -> Io {
+        Io(RefCell::new(Socket::TlsServer(Box::new(stream))))
+    }
+
+    /// A connection made with TLS.
+    pub fn tls_client(stream: tokio_rustls::client::TlsStream<TcpStream>) -> Io {
+        Io(RefCell::new(Socket::TlsClient(Box::new(stream))))
+    }
+
+    /// Reads into the free part of `buffer`; zero bytes mean that the peer has closed.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
+        let mut socket = self.0.borrow_mut();
+        let mut free = ReadBuf::new(buffer.free());
+        debug_assert!(free.remaining() > 0);
+        let read = on_stream!(&mut *socket, stream => stream.poll_read(cx, &mut free));
+        let count = free.filled().len();
+        read.map_ok(|()| {
+            buffer.fill(count);
+            count
+        })
+    }
+
+    /// Writes some of `first`, then of `second`.
+    pub fn poll_write(&self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let mut socket = self.0.borrow_mut();
+        on_stream!(&mut *socket, stream => {
+            if second.is_empty() {
+                stream.poll_write(cx, first)
+            } else if first.is_empty() {
+                stream.poll_write(cx, second)
+            } else {
+                stream.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)])
+            }
+        })
+    }
+
+    /// Sends what TLS holds back; nothing on a plain socket.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.0.borrow_mut() {
+            Socket::Tcp(_) => Poll::Ready(Ok(())),
+            socket => on_stream!(socket, stream => stream.poll_flush(cx)),
+        }
+    }
+
+    /// Says that nothing more will be written; reading goes on.
+    pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut socket = self.0.borrow_mut();
+        on_stream!(&mut *socket, stream => stream.poll_shutdown(cx))
+    }
+
+    /// Asks the kernel, past the readiness that the runtime remembers, whether the peer is silent and still there.
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let socket = self.0.borrow();
+        let tcp = match &*socket {
+            Socket::Tcp(tcp) => tcp,
+            Socket::TlsServer(stream) => stream.get_ref().0,
+            Socket::TlsClient(stream) => stream.get_ref().0,
+        };
+        // Anything but "would block" is an end, an error, or an answer nobody asked for.
+        let peeked = socket2::SockRef::from(tcp).peek(&mut byte);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}

@@ -1,0 +1,23 @@
+//! HTTP for everything in Forebay, in one place: no other crate frames, parses or connects.
+
+pub mod body;
+pub mod buffer;
+mod chunked;
+pub mod client;
+pub mod date;
+pub mod fields;
+pub mod framing;
+pub mod head;
+pub mod io;
+pub mod name;
+pub mod parse;
+pub mod pool;
+pub mod problem;
+pub mod reader;
+pub mod server;
+pub mod timer;
+pub mod writer;
+
+pub use fields::Fields;
+pub use head::{Method, RequestHead, ResponseHead, Scheme, Section, Version};
+pub use name::Name;
