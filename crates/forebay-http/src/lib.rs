@@ -6,6 +6,7 @@ mod chunked;
 pub mod client;
 pub mod date;
 pub mod fields;
+pub mod forwarded;
 pub mod framing;
 pub mod head;
 pub mod io;
@@ -16,6 +17,7 @@ pub mod problem;
 pub mod reader;
 pub mod server;
 pub mod timer;
+pub mod trace;
 pub mod writer;
 
 pub use fields::Fields;
