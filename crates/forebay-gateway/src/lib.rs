@@ -1,0 +1,5 @@
+//! One request's way through Forebay.
+
+pub mod path;
+pub mod pattern;
+pub mod router;
