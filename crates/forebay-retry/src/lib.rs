@@ -1,0 +1,46 @@
+//! Decides whether and when a request is tried again. Never sends, and never chooses where to.
+//!
+//! After each failed attempt the caller states the facts in an [`Attempt`] and asks the [`Policy`], which answers
+//! with a [`Verdict`]. What keeps retries from multiplying an outage is the [`Budget`]: all cores earn into it with
+//! every request and spend from it with every retry.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use forebay_clock::Moment;
+//! use forebay_retry::{Attempt, Budget, BudgetSettings, Ending, LocalBudget, Policy, Reason, Verdict};
+//!
+//! let now = Moment::START;
+//! let mut rng = fastrand::Rng::with_seed(7);
+//! let policy = Policy::default();
+//! let budget = LocalBudget::new(Arc::new(Budget::new(BudgetSettings::default(), now)));
+//!
+//! budget.deposit(now); // with every request, before its first attempt
+//! let get = Attempt {
+//!     number: 1,
+//!     ending: Ending::ConnectFailed,
+//!     idempotent: forebay_retry::is_idempotent("GET"),
+//!     body_replayable: true,
+//!     answered: false,
+//!     another_endpoint: true,
+//!     deadline: now + Duration::from_secs(15),
+//! };
+//! assert_eq!(policy.decide(&get, &budget, now, &mut rng), Verdict::Again { after: Duration::ZERO });
+//!
+//! let post = Attempt { ending: Ending::Broken, idempotent: forebay_retry::is_idempotent("POST"), ..get };
+//! assert_eq!(policy.decide(&post, &budget, now, &mut rng), Verdict::Stop(Reason::NotIdempotent));
+//! ```
+
+mod attempt;
+mod backoff;
+mod budget;
+mod conditions;
+mod policy;
+mod verdict;
+
+pub use attempt::{Attempt, Ending, is_idempotent};
+pub use backoff::{Backoff, Jitter};
+pub use budget::{Budget, BudgetSettings, LocalBudget};
+pub use conditions::{Conditions, Statuses};
+pub use policy::{Policy, REMAINDER_MIN};
+pub use verdict::{Reason, Verdict};

@@ -1,0 +1,4 @@
+//! Claims about verdicts and budgets.
+
+mod budget;
+mod verdict;
