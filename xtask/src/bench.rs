@@ -1,0 +1,46 @@
+//! `cargo xtask bench NAME`: builds what is measured and what measures, then hands over to `forebay-bench`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::packages::{self, Need};
+use crate::process;
+use crate::stop::Stop;
+use crate::workspace::Workspace;
+
+/// The product's package and program.
+const FOREBAY: &str = "forebay";
+/// What measures.
+const HARNESS: &str = "forebay-bench";
+
+/// Those that Forebay is measured against.
+const PEERS: &[Need] = &[
+    Need { package: "nginx", program: "nginx", used_for: "comparing Forebay with it" },
+    Need { package: "haproxy", program: "haproxy", used_for: "comparing Forebay with it" },
+];
+
+pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Result<(), Stop> {
+    let arguments: Vec<String> = arguments
+        .raw_args()?
+        .map(|argument| argument.into_string().map_err(|_| Stop::Usage("an argument is not UTF-8".into())))
+        .collect::<Result<_, _>>()?;
+    println!("{}", packages::ensure(PEERS)?);
+    build(workspace, HARNESS)?;
+    let mut command = Command::new(program(workspace, HARNESS));
+    command.args(arguments).arg("--out").arg(workspace.target.join("bench"));
+    if workspace.package(FOREBAY).is_some() {
+        build(workspace, FOREBAY)?;
+        command.arg("--forebay").arg(program(workspace, FOREBAY));
+    }
+    process::run(&mut command)
+}
+
+fn build(workspace: &Workspace, package: &str) -> Result<(), Stop> {
+    let mut command = process::cargo();
+    command.current_dir(&workspace.root).args(["build", "--release", "--locked", "--package", package]);
+    process::run(&mut command)
+}
+
+fn program(workspace: &Workspace, name: &str) -> PathBuf {
+    Path::new(&workspace.target).join("release").join(name)
+}
