@@ -1,0 +1,45 @@
+//! What is told to logs and metrics when it happens. The live state says the same to whoever asks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::health::{Health, ProbeFailure};
+use crate::live::{EndpointSet, SourceReport};
+use crate::resolution::Standing;
+
+/// Something that people and metrics want to know about.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A service has other endpoints, or other facts about them, than before.
+    Endpoints {
+        /// Whose.
+        service: Arc<str>,
+        /// The new set.
+        set: Arc<EndpointSet>,
+    },
+    /// A verdict changed.
+    Health {
+        /// Whose endpoint.
+        service: Arc<str>,
+        /// Which.
+        address: SocketAddr,
+        /// The new verdict.
+        health: Health,
+        /// Why, when it is unhealthy.
+        reason: Option<ProbeFailure>,
+    },
+    /// A source came to be answered, or stopped being, or gave its last good answer up.
+    Standing {
+        /// Whose source.
+        service: Arc<str>,
+        /// Which, and how it stands.
+        report: SourceReport,
+    },
+}
+
+/// Whether a standing differs in kind: a later answer or another failure of the same kind is no news.
+pub(crate) fn is_turn(before: &Standing, after: &Standing) -> bool {
+    let first_failure = |standing: &Standing| matches!(standing, Standing::Unresolved { failure: Some(_) });
+    std::mem::discriminant(before) != std::mem::discriminant(after)
+        || first_failure(before) != first_failure(after)
+}

@@ -1,0 +1,71 @@
+//! Turns a service name into a live, health-checked set of endpoints.
+//!
+//! Three layers, each usable without the next:
+//!
+//! - decisions: [`Resolution`] and [`HealthMachine`] for one source and one endpoint, [`Catalog`] for everything;
+//!   pure, given the time and an rng;
+//! - state that cores read without locks: [`LiveService`], [`EndpointSet`], [`LiveState`];
+//! - the edge: [`Discovery`] drives a catalog with a [`Resolve`] and a [`Probe`]; [`DnsResolver`] is the one for
+//!   real networks, and probes are made by whoever has an HTTP client.
+//!
+//! Which endpoint gets a request is not decided here, nor is anything about the request known.
+//!
+//! ```
+//! use forebay_clock::Clock;
+//! use forebay_discovery::{Definitions, Discovery, HealthCheck, ServiceDefinition, ServiceReader};
+//!
+//! let discovery = Discovery::new(Clock::system(), fastrand::Rng::new());
+//! let orders = ServiceDefinition {
+//!     sources: vec!["127.0.0.1:9001".parse()?, "dns:orders.internal:9000".parse()?],
+//!     health: Some(HealthCheck::http("/healthz")),
+//!     ..ServiceDefinition::default()
+//! };
+//! discovery.apply(Definitions::from([("orders".into(), orders)]));
+//!
+//! // One reader per core; `discovery.run(…)` on the control runtime keeps what it sees up to date.
+//! let mut reader = ServiceReader::new(discovery.service("orders").expect("just defined"));
+//! let set = reader.endpoints();
+//! let endpoint = set.endpoints().iter().find(|e| e.live.health().is_eligible()).expect("one is written out");
+//! let in_flight = endpoint.live.enter();
+//! assert_eq!((endpoint.endpoint.address.port(), endpoint.live.in_flight()), (9001, 1));
+//! # drop(in_flight);
+//! # Ok::<(), forebay_discovery::Error>(())
+//! ```
+
+mod agenda;
+mod answer;
+mod backoff;
+mod catalog;
+mod change;
+mod definition;
+mod discovery;
+mod dns;
+mod endpoint;
+mod error;
+pub mod health;
+mod host;
+mod live;
+mod merge;
+mod probe;
+pub mod resolution;
+mod source;
+
+pub use answer::{Answer, Part, ResolveFailure};
+pub use backoff::{RETRY_BASE, RETRY_MAX};
+pub use catalog::{Catalog, LookupId, LookupOrder, ProbeOrder};
+pub use change::Change;
+pub use definition::{Definitions, ServiceDefinition};
+pub use discovery::{CHANGES_KEPT_MAX, Discovery, LOOKUPS_IN_FLIGHT_MAX, PROBES_IN_FLIGHT_MAX};
+pub use dns::{DnsResolver, LOOKUP_MAX, NameServers, Resolve, SRV_TARGETS_MAX};
+pub use endpoint::{Endpoint, Identity, Target};
+pub use error::{Error, HostFlaw};
+pub use health::{CheckKind, Health, HealthCheck, HealthMachine, ProbeFailure};
+pub use host::HostName;
+pub use live::{
+    EndpointId, EndpointSet, InFlight, LiveEndpoint, LiveService, LiveState, ServiceReader, SourceReport,
+    Verdict,
+};
+pub use merge::ENDPOINTS_MAX;
+pub use probe::Probe;
+pub use resolution::{Resolution, ResolutionSettings, Standing};
+pub use source::{Place, Source};

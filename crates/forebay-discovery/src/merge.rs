@@ -1,0 +1,72 @@
+//! One list of endpoints from all sources of a service.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::endpoint::{Endpoint, Target};
+use crate::source::Source;
+
+/// Endpoints of one service. A bound on what a wrong or hostile answer can cost in memory, probes and picks;
+/// balancing is measured up to this size.
+pub const ENDPOINTS_MAX: usize = 10_000;
+
+/// What a service's sources amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Merged {
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// How many were over [`ENDPOINTS_MAX`].
+    pub(crate) left_out: usize,
+}
+
+/// Joins the targets in the order given. Of several with one identity the first wins, so the user decides whose
+/// weight counts by the order of sources.
+pub(crate) fn merge<'a>(
+    service: &Arc<str>,
+    found: impl IntoIterator<Item = (&'a Source, &'a [Target])>,
+) -> Merged {
+    let mut seen = HashSet::new();
+    let mut merged = Merged { endpoints: Vec::new(), left_out: 0 };
+    for (source, targets) in found {
+        let endpoints = targets.iter().map(|target| Endpoint::new(service, source, target));
+        for endpoint in endpoints.filter(|endpoint| seen.insert(endpoint.identity())) {
+            if merged.endpoints.len() < ENDPOINTS_MAX {
+                merged.endpoints.push(endpoint);
+            } else {
+                merged.left_out += 1;
+            }
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        text.parse().unwrap()
+    }
+
+    fn targets(ports: std::ops::Range<u16>) -> Vec<Target> {
+        ports.map(|port| Target::new(([10, 0, 0, 1], port).into())).collect()
+    }
+
+    #[test]
+    fn the_first_source_wins_and_tls_makes_another_endpoint() {
+        let (plain, secure) = (source("dns:a.example:80"), source("https://a.example"));
+        let mut heavy = targets(80..81);
+        heavy[0].weight = 9;
+        let found = [(&plain, &heavy[..]), (&plain, &targets(80..82)[..]), (&secure, &targets(80..81)[..])];
+        let merged = merge(&"orders".into(), found);
+        let seen: Vec<_> =
+            merged.endpoints.iter().map(|e| (e.address.port(), e.weight, e.tls.is_some())).collect();
+        assert_eq!(seen, [(80, 9, false), (81, 1, false), (80, 1, true)]);
+    }
+
+    #[test]
+    fn endpoints_over_the_bound_are_left_out_and_counted() {
+        let plain = source("dns:a.example:80");
+        let merged = merge(&"orders".into(), [(&plain, &targets(1..10_101)[..])]);
+        assert_eq!((merged.endpoints.len(), merged.left_out), (ENDPOINTS_MAX, 100));
+    }
+}

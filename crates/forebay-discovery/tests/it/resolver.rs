@@ -1,0 +1,117 @@
+//! What a lookup makes of what name servers say.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domain::base::Rtype;
+use domain::base::iana::Rcode;
+use forebay_discovery::{Answer, DnsResolver, NameServers, Resolve, ResolveFailure, Source, Target};
+use tokio::net::UdpSocket;
+
+use crate::dns_server::{DnsServer, Say};
+
+async fn resolve(servers: &[SocketAddr], source: &str) -> Result<Answer, ResolveFailure> {
+    let servers = NameServers::Fixed(servers.to_vec());
+    let resolver = DnsResolver::new(servers, fastrand::Rng::with_seed(5)).without_route_check();
+    let source: Source = source.parse().unwrap();
+    resolver.resolve(&source.place).await
+}
+
+fn targets(answer: &Answer) -> Vec<Target> {
+    let mut targets: Vec<_> =
+        answer.parts.iter().flat_map(|part| part.targets.clone().unwrap_or_default()).collect();
+    targets.sort_unstable();
+    targets
+}
+
+fn addresses(answer: &Answer) -> Vec<String> {
+    targets(answer).iter().map(|target| target.address.to_string()).collect()
+}
+
+#[tokio::test]
+async fn every_address_of_both_families_counts_and_the_shortest_ttl_holds() {
+    let dns = DnsServer::start().await;
+    dns.say("orders.internal", Rtype::A, Say::Addresses(vec![("10.0.0.2", 60), ("10.0.0.1", 30)]));
+    dns.say("orders.internal", Rtype::AAAA, Say::Addresses(vec![("fd00::1", 45)]));
+    let answer = resolve(&[dns.address], "dns:orders.internal:9000").await.unwrap();
+    assert_eq!(addresses(&answer), ["10.0.0.1:9000", "10.0.0.2:9000", "[fd00::1]:9000"]);
+    assert_eq!(answer.ttl, Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_family_nobody_answers_for_is_unknown_and_a_denied_one_empty() {
+    let dns = DnsServer::start().await;
+    dns.say("a.internal", Rtype::A, Say::Addresses(vec![("10.0.0.1", 30)]));
+    let answer = async |code| {
+        dns.say("a.internal", Rtype::AAAA, Say::Code(code));
+        resolve(&[dns.address], "a.internal:80").await.unwrap()
+    };
+    assert_eq!(answer(Rcode::SERVFAIL).await.parts[1].targets, None);
+    assert_eq!(answer(Rcode::NOERROR).await.parts[1].targets, Some(Vec::new()));
+    assert_eq!(answer(Rcode::NXDOMAIN).await.parts[1].targets, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn services_keep_priority_weight_and_port() {
+    let dns = DnsServer::start().await;
+    let name = "_http._tcp.orders.internal";
+    let services =
+        vec![(10, 5, 8001, "a.internal"), (10, 0, 8002, "b.internal"), (20, 1, 8003, "gone.internal")];
+    dns.say(name, Rtype::SRV, Say::Services(services));
+    dns.say("a.internal", Rtype::A, Say::Addresses(vec![("10.0.0.1", 10)]));
+    dns.say("b.internal", Rtype::A, Say::Addresses(vec![("10.0.0.2", 30)]));
+    let answer = resolve(&[dns.address], &format!("dns+srv:{name}")).await.unwrap();
+    let target = |address: &str, weight| Target { address: address.parse().unwrap(), priority: 10, weight };
+    assert_eq!(targets(&answer), [target("10.0.0.1:8001", 5), target("10.0.0.2:8002", 1)]);
+    assert_eq!(answer.ttl, Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_datagram_comes_over_tcp() {
+    let dns = DnsServer::start().await;
+    let long = Say::Long(Box::new(Say::Addresses(vec![("10.0.0.1", 30)])));
+    dns.say("long.internal", Rtype::A, long);
+    let answer = resolve(&[dns.address], "long.internal:80").await.unwrap();
+    assert_eq!(addresses(&answer), ["10.0.0.1:80"]);
+}
+
+#[tokio::test]
+async fn an_answer_to_another_question_is_not_believed() {
+    let dns = DnsServer::start().await;
+    let late = Say::AfterForgery(Box::new(Say::Addresses(vec![("10.0.0.1", 30)])));
+    dns.say("orders.internal", Rtype::A, late);
+    let answer = resolve(&[dns.address], "orders.internal:80").await.unwrap();
+    assert_eq!(addresses(&answer), ["10.0.0.1:80"]);
+}
+
+#[tokio::test]
+async fn another_server_is_asked_when_the_first_fails() {
+    let (broken, dns) = (DnsServer::start().await, DnsServer::start().await);
+    broken.say_code("orders.internal", Rcode::SERVFAIL);
+    dns.say_v4("orders.internal", &["10.0.0.1"]);
+    let answer = resolve(&[broken.address, dns.address], "orders.internal:80").await.unwrap();
+    assert_eq!(addresses(&answer), ["10.0.0.1:80"]);
+}
+
+#[tokio::test]
+async fn failures_say_what_happened_and_who_said_it() {
+    let dns = DnsServer::start().await;
+    dns.say_code("empty.internal", Rcode::NOERROR);
+    dns.say_code("broken.internal", Rcode::SERVFAIL);
+    dns.say("_http._tcp.off", Rtype::SRV, Say::Services(vec![(0, 0, 0, ".")]));
+    dns.say("_http._tcp.lost", Rtype::SRV, Say::Services(vec![(0, 1, 80, "gone.internal")]));
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let check = async |server: SocketAddr, source: &str, denial: bool, expected: String| {
+        let failure = resolve(&[server], source).await.unwrap_err();
+        assert_eq!((failure.to_string(), failure.is_denial()), (expected, denial), "{source}");
+    };
+    let at = dns.address;
+    check(at, "gone.internal:80", true, "gone.internal does not exist".into()).await;
+    check(at, "empty.internal:80", true, "empty.internal has no A or AAAA records".into()).await;
+    check(at, "dns+srv:_http._tcp.off", true, "_http._tcp.off has no SRV records".into()).await;
+    check(at, "dns+srv:_http._tcp.lost", true, "_http._tcp.lost has no reachable SRV records".into()).await;
+    let servfail = format!("name server {at} answered SERVFAIL for broken.internal");
+    check(at, "broken.internal:80", false, servfail).await;
+    let refused = format!("cannot reach name server {closed}: Connection refused (os error 111)");
+    check(closed, "orders.internal:80", false, refused).await;
+}
