@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use forebay_clock::Moment;
 
-use crate::InFlightCount;
-
 /// An endpoint as the balancer sees it: two live facts and a weight.
 ///
 /// A pick reads all three of two endpoints, so keep them in one cache line, and give each endpoint
@@ -17,8 +15,9 @@ pub trait Candidate {
     /// [`Fleet`](crate::Fleet), which computes with it ahead.
     fn weight(&self) -> NonZeroU32;
 
-    /// Requests that all cores together have on it.
-    fn in_flight(&self) -> &InFlightCount;
+    /// Requests that all cores together have on it, as far as this core has heard: a pick that misses the newest
+    /// one is a slightly worse pick, never a wrong one.
+    fn in_flight(&self) -> u32;
 
     /// Whether requests should go to it: healthy, not draining, not ejected until some later moment. May
     /// change at any time, also between two calls of one pick.
@@ -31,7 +30,7 @@ macro_rules! through_pointer {
             fn weight(&self) -> NonZeroU32 {
                 (**self).weight()
             }
-            fn in_flight(&self) -> &InFlightCount {
+            fn in_flight(&self) -> u32 {
                 (**self).in_flight()
             }
             fn is_eligible(&self, now: Moment) -> bool {

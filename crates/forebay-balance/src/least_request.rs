@@ -32,7 +32,7 @@ pub(crate) fn choose<E: Candidate>(
 
 /// Whether `a` has more requests per weight than `b`; compared crosswise, since integers do not divide well.
 fn is_busier<E: Candidate>(a: &E, b: &E) -> bool {
-    let load = |of: &E, weight_of: &E| u64::from(of.in_flight().get()) * u64::from(weight_of.weight().get());
+    let load = |of: &E, weight_of: &E| u64::from(of.in_flight()) * u64::from(weight_of.weight().get());
     load(a, b) > load(b, a)
 }
 

@@ -8,15 +8,16 @@
 //! ```
 //! use std::num::NonZeroU32;
 //! use std::sync::Arc;
-//! use forebay_balance::{Balancer, Candidate, Fleet, InFlight, InFlightCount, Policy, Request, Tried};
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use forebay_balance::{Balancer, Candidate, Fleet, Policy, Request, Tried};
 //! use forebay_clock::Moment;
 //!
 //! #[derive(Default)]
-//! struct Endpoint { in_flight: InFlightCount }
+//! struct Endpoint { in_flight: AtomicU32 }
 //!
 //! impl Candidate for Endpoint {
 //!     fn weight(&self) -> NonZeroU32 { NonZeroU32::MIN }
-//!     fn in_flight(&self) -> &InFlightCount { &self.in_flight }
+//!     fn in_flight(&self) -> u32 { self.in_flight.load(Ordering::Relaxed) }
 //!     fn is_eligible(&self, _now: Moment) -> bool { true }
 //! }
 //!
@@ -27,8 +28,7 @@
 //!
 //! let mut tried = Tried::default();
 //! let first = balancer.pick(&Request { now: Moment::START, tried: &tried, key: None }, &mut rng).unwrap();
-//! let busy = InFlight::enter(balancer.endpoints()[first.index].clone());
-//! assert_eq!(busy.endpoint().in_flight.get(), 1);
+//! balancer.endpoints()[first.index].in_flight.fetch_add(1, Ordering::Relaxed);
 //!
 //! tried.insert(first.index);
 //! let second = balancer.pick(&Request { now: Moment::START, tried: &tried, key: None }, &mut rng).unwrap();
@@ -39,7 +39,6 @@ mod alias;
 mod balancer;
 mod candidate;
 mod fleet;
-mod in_flight;
 mod least_request;
 mod policy;
 mod round_robin;
@@ -48,6 +47,5 @@ mod tried;
 pub use balancer::{Balancer, Pick, Request, Standing};
 pub use candidate::Candidate;
 pub use fleet::Fleet;
-pub use in_flight::{InFlight, InFlightCount};
 pub use policy::{Error, Policy};
 pub use tried::{TRIED_MAX, Tried};

@@ -23,6 +23,8 @@ pub struct LiveState {
     id: EndpointId,
     health: AtomicU8,
     in_flight: AtomicU32,
+    // A moment in nanoseconds; until then requests go elsewhere.
+    suspect_until: AtomicU64,
     // For display only; never taken for a request.
     verdict: Mutex<Verdict>,
 }
@@ -38,9 +40,11 @@ pub struct Verdict {
     pub reason: Option<ProbeFailure>,
 }
 
-/// A request counted in [`LiveState::in_flight`] until this is dropped.
+/// A request counted in [`LiveState::in_flight`] until this is dropped: when the response has been read to its end,
+/// for an endpoint that still streams is busy.
 #[derive(Debug)]
-pub struct InFlight(Arc<LiveState>);
+#[must_use = "the request counts as in flight only while this lives"]
+pub struct InFlight<'s>(&'s LiveState);
 
 impl LiveState {
     pub(crate) fn new(id: EndpointId, now: Moment) -> LiveState {
@@ -49,6 +53,7 @@ impl LiveState {
             id,
             health: AtomicU8::new(Health::Unknown as u8),
             in_flight: AtomicU32::new(0),
+            suspect_until: AtomicU64::new(0),
             verdict: Mutex::new(verdict),
         }
     }
@@ -69,10 +74,29 @@ impl LiveState {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Whether requests should go to it: no check calls it unhealthy, and nobody has just failed to reach it.
+    pub fn is_eligible(&self, now: Moment) -> bool {
+        self.health() != Health::Unhealthy && self.suspect_until.load(Ordering::Relaxed) <= now.as_nanos()
+    }
+
+    /// A request could not reach it: until then others go elsewhere, where there is an elsewhere. Without this, an
+    /// endpoint that refuses at once looks idle and would draw more requests than its share until checks notice.
+    pub fn suspect_until(&self, until: Moment) {
+        self.suspect_until.fetch_max(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// A request reached it.
+    pub fn trust(&self) {
+        // Mostly a read: the line is shared by all cores.
+        if self.suspect_until.load(Ordering::Relaxed) != 0 {
+            self.suspect_until.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Counts a request until the guard is dropped.
-    pub fn enter(self: &Arc<LiveState>) -> InFlight {
+    pub fn enter(&self) -> InFlight<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight(self)
     }
 
     /// The verdict with its age and reason, for display.
@@ -91,7 +115,7 @@ impl LiveState {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
