@@ -330,8 +330,8 @@ impl Catalog {
 
     fn tell_standing(&mut self, name: &Arc<str>, id: LookupId) {
         let Some(service) = self.services.get(name) else { return };
-        let sources = service.definition.sources.iter().zip(&service.feeds);
-        if let Some((source, _)) = sources.into_iter().find(|(_, feed)| **feed == Some(id)) {
+        let mut sources = service.definition.sources.iter().zip(&service.feeds);
+        if let Some((source, _)) = sources.find(|(_, feed)| **feed == Some(id)) {
             let report = self.source_report(source, Some(id));
             self.changes.push(Change::Standing { service: Arc::clone(name), report });
         }
