@@ -40,6 +40,11 @@ impl<K: Copy + Ord + Hash> Agenda<K> {
         self.order.first().map_or(Moment::NEVER, |&(at, _)| at)
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Takes the key that has waited longest, if its moment has come.
     pub(crate) fn pop(&mut self, now: Moment) -> Option<K> {
         let &(at, key) = self.order.first()?;

@@ -73,7 +73,8 @@ impl Discovery {
         self.0.changes.subscribe()
     }
 
-    /// Looks up and probes until `shutdown` completes. To be run once, on a tokio runtime with I/O and time.
+    /// Looks up and probes until `shutdown` completes. Needs a tokio runtime with I/O and time. It is `Send`
+    /// when the futures of `resolver` and `prober` are.
     pub async fn run<R: Resolve, P: Probe>(
         &self,
         resolver: &R,

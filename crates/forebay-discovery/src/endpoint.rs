@@ -27,16 +27,9 @@ pub struct Endpoint {
     pub version: Option<Arc<str>>,
 }
 
-/// What stays when everything else about an endpoint changes; live state is adopted by it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    /// The service's name.
-    pub service: Arc<str>,
-    /// Where to connect.
-    pub address: SocketAddr,
-    /// The name for SNI: behind one address, other names can be other servers.
-    pub tls: Option<Arc<str>>,
-}
+/// What tells the endpoints of one service apart, and by which live state finds them again after a re-resolution or
+/// a reload: the address, and the name for SNI, since behind one address other names can be other servers.
+pub(crate) type Identity = (SocketAddr, Option<Arc<str>>);
 
 /// One address as a lookup answers it, before its source's scheme and its service's name are added.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,8 +64,7 @@ impl Endpoint {
         }
     }
 
-    /// By which live state finds it again after a re-resolution or a reload.
-    pub fn identity(&self) -> Identity {
-        Identity { service: Arc::clone(&self.service), address: self.address, tls: self.tls.clone() }
+    pub(crate) fn identity(&self) -> Identity {
+        (self.address, self.tls.clone())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - An endpoint nobody has probed yet is *unknown* and gets requests: a restart of Forebay, or a new instance,
 //!   must not wait for checks when all is well. HAProxy starts servers the same way.
-//! - The first probe alone decides, as in HAProxy and Envoy; after that, verdicts need their thresholds.
+//! - The first probe alone decides, as in HAProxy; after that, verdicts need their thresholds.
 //! - An endpoint that was never healthy becomes so with one success, and is probed at the fast interval: whoever
 //!   starts Forebay before the services waits for neither thresholds nor intervals.
 //! - While results contradict the verdict, probes come at the fast interval (HAProxy's `fastinter`).
@@ -20,7 +20,7 @@ use forebay_clock::Moment;
 pub struct HealthCheck {
     /// What a probe does.
     pub kind: CheckKind,
-    /// Between probes while nothing changes.
+    /// Between probes while nothing changes; more than zero, which the configuration sees to.
     pub interval: Duration,
     /// Between probes while results contradict the verdict, and until the first success.
     pub interval_fast: Duration,

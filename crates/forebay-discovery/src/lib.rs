@@ -57,7 +57,7 @@ pub use change::Change;
 pub use definition::{Definitions, ServiceDefinition};
 pub use discovery::{CHANGES_KEPT_MAX, Discovery, LOOKUPS_IN_FLIGHT_MAX, PROBES_IN_FLIGHT_MAX};
 pub use dns::{DnsResolver, LOOKUP_MAX, NameServers, Resolve, SRV_TARGETS_MAX};
-pub use endpoint::{Endpoint, Identity, Target};
+pub use endpoint::{Endpoint, Target};
 pub use error::{Error, HostFlaw};
 pub use health::{CheckKind, Health, HealthCheck, HealthMachine, ProbeFailure};
 pub use host::HostName;

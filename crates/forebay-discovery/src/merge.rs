@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::endpoint::{Endpoint, Target};
+use crate::endpoint::{Endpoint, Identity, Target};
 use crate::source::Source;
 
 /// Endpoints of one service. A bound on what a wrong or hostile answer can cost in memory, probes and picks;
@@ -24,13 +24,12 @@ pub(crate) fn merge<'a>(
     service: &Arc<str>,
     found: impl IntoIterator<Item = (&'a Source, &'a [Target])>,
 ) -> Merged {
-    let mut seen = HashSet::new();
+    let mut seen: HashSet<Identity> = HashSet::new();
     let mut merged = Merged { endpoints: Vec::new(), left_out: 0 };
     for (source, targets) in found {
-        let endpoints = targets.iter().map(|target| Endpoint::new(service, source, target));
-        for endpoint in endpoints.filter(|endpoint| seen.insert(endpoint.identity())) {
+        for target in targets.iter().filter(|target| seen.insert((target.address, source.tls.clone()))) {
             if merged.endpoints.len() < ENDPOINTS_MAX {
-                merged.endpoints.push(endpoint);
+                merged.endpoints.push(Endpoint::new(service, source, target));
             } else {
                 merged.left_out += 1;
             }

@@ -20,7 +20,8 @@ use crate::endpoint::Target;
 /// Bounds on how long answers are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolutionSettings {
-    /// An answer is asked for again no sooner, whatever its TTL says; Consul answers with a TTL of 0.
+    /// An answer is asked for again no sooner, whatever its TTL says; Consul answers with a TTL of 0. More than zero,
+    /// which the configuration sees to.
     pub ttl_min: Duration,
     /// An answer is asked for again no later.
     pub ttl_max: Duration,

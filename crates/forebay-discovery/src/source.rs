@@ -10,7 +10,7 @@
 //! A URL names somebody else's server, which is addressed by its own name; the other spellings name instances of
 //! the user's own service, which see the `Host` that the client sent.
 //! `dns+srv:` says that it is DNS and which record, as `mongodb+srv:` does; the name itself then tells whether to
-//! speak TLS, and by RFC 6125 the certificate must match the name asked for, not the target that DNS answered.
+//! speak TLS, and by RFC 9525 the certificate must match the name asked for, not the target that DNS answered.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

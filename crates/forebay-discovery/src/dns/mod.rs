@@ -15,12 +15,13 @@ mod system;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::base::Rtype;
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::{self, Either};
+use futures_util::stream::{self, StreamExt};
 
 use self::message::{Records, ServiceRecord};
 use self::system::System;
@@ -37,6 +38,8 @@ pub const LOOKUP_MAX: Duration = Duration::from_secs(15);
 pub const SRV_TARGETS_MAX: usize = 256;
 /// Targets of one SRV name looked up at once: two sockets each.
 const SRV_TARGETS_AT_ONCE: usize = 8;
+/// How long the addresses of one family wait for the other: some networks drop questions for AAAA.
+const OTHER_FAMILY_MAX: Duration = Duration::from_secs(1);
 /// How soon an edited hosts file is noticed; the file itself has no TTLs.
 const HOSTS_TTL: Duration = Duration::from_secs(10);
 
@@ -59,7 +62,7 @@ pub enum NameServers {
 #[derive(Debug)]
 pub struct DnsResolver {
     servers: NameServers,
-    // For message ids (RFC 5452 section 4.5); with the kernel's random ports, 32 bits against forged answers.
+    // For message ids (RFC 5452 section 9.2); with the kernel's random ports, 32 bits against forged answers.
     rng: Mutex<fastrand::Rng>,
     has_route: fn(IpAddr) -> bool,
 }
@@ -120,10 +123,14 @@ impl DnsResolver {
 
     /// A and AAAA of exactly this name. Each family may be missing for its own reason.
     async fn addresses(&self, system: &System, name: &HostName) -> Result<Addresses, ResolveFailure> {
-        let (v4, v6) = tokio::join!(
-            self.query(system, name, Rtype::A, message::addresses),
-            self.query(system, name, Rtype::AAAA, message::addresses),
-        );
+        let v4 = pin!(self.query(system, name, Rtype::A, message::addresses));
+        let v6 = pin!(self.query(system, name, Rtype::AAAA, message::addresses));
+        let (v4, v6) = match future::select(v4, v6).await {
+            Either::Left((v4, v6)) if v4.is_ok() => (v4, soon(name, v6).await),
+            Either::Right((v6, v4)) if v6.is_ok() => (soon(name, v4).await, v6),
+            Either::Left((v4, v6)) => (v4, v6.await),
+            Either::Right((v6, v4)) => (v4.await, v6),
+        };
         match (v4, v6) {
             (Err(v4), Err(v6)) => Err(weightier(v4, v6)),
             (v4, v6) => {
@@ -155,7 +162,7 @@ impl DnsResolver {
             });
             let addresses = addresses.reachable(self.has_route);
             answer.ttl = answer.ttl.min(addresses.ttl);
-            let context = format!("{} {} {} ", record.priority, record.weight, record.port);
+            let context = format!("{} ", record.port);
             answer.parts.extend(addresses.into_parts(&context, |ip| record.to_target(ip)));
         }
         if answer.parts.iter().any(|part| part.targets.as_ref().is_some_and(|targets| !targets.is_empty())) {
@@ -184,6 +191,15 @@ impl Resolve for DnsResolver {
         let late = || ResolveFailure::TimedOut { name: place.to_string().into(), within: LOOKUP_MAX };
         tokio::time::timeout(LOOKUP_MAX, self.look_up(place)).await.unwrap_or_else(|_| Err(late()))
     }
+}
+
+/// The other family's result, if it comes soon.
+async fn soon<T>(
+    name: &HostName,
+    other: impl Future<Output = Result<T, ResolveFailure>>,
+) -> Result<T, ResolveFailure> {
+    let late = || ResolveFailure::TimedOut { name: name.as_str().into(), within: OTHER_FAMILY_MAX };
+    tokio::time::timeout(OTHER_FAMILY_MAX, other).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Asks the kernel. Connecting a datagram socket looks the route up and sends nothing.

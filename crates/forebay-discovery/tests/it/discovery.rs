@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use domain::base::Rtype;
 use domain::base::iana::Rcode;
 use forebay_clock::Clock;
 use forebay_discovery::{
@@ -15,7 +16,7 @@ use forebay_discovery::{
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::dns_server::DnsServer;
+use crate::dns_server::{DnsServer, Say};
 
 /// Far more than anything here takes, so that only a real fault ends a test by it.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -225,9 +226,9 @@ async fn probes_in_flight_are_bounded_and_everyone_is_probed() {
 }
 
 #[tokio::test]
-async fn reload_while_running_looks_new_names_up() {
+async fn a_reload_wakes_a_discovery_that_has_nothing_to_do() {
     let dns = DnsServer::start().await;
-    dns.say_v4("a.internal", &["10.0.0.1"]);
+    dns.say("a.internal", Rtype::A, Say::Addresses(vec![("10.0.0.1", 3600)]));
     dns.say_v4("b.internal", &["10.0.0.2"]);
     let mut running = Running::start(&dns, Prober::Succeeds);
     running.discovery.apply(orders(&["dns:a.internal:80"], None));

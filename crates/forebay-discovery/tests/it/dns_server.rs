@@ -20,6 +20,8 @@ pub(crate) enum Say {
     Services(Vec<(u16, u16, u16, &'static str)>),
     /// No record, and this code.
     Code(Rcode),
+    /// Nothing at all over UDP.
+    Nothing,
     /// The inner one, but over UDP only that it does not fit.
     Long(Box<Say>),
     /// The inner one, after a datagram with another id and other records.
@@ -80,6 +82,9 @@ async fn serve_udp(socket: UdpSocket, zone: Zone) {
         let (len, peer) = socket.recv_from(&mut buffer).await.unwrap();
         let query = Message::from_octets(buffer[..len].to_vec()).unwrap();
         let say = lookup(&zone, &query);
+        if let Say::Nothing = say {
+            continue;
+        }
         if let Say::AfterForgery(_) = &say {
             let mut forged = query.clone();
             forged.header_mut().set_id(!query.header().id());
@@ -114,7 +119,7 @@ fn reply(query: &Message<Vec<u8>>, say: &Say, udp: bool) -> Vec<u8> {
     let mut reply = MessageBuilder::new_vec().start_answer(query, code).unwrap();
     let owner = query.sole_question().unwrap().into_qname();
     match say {
-        Say::Code(_) => {}
+        Say::Code(_) | Say::Nothing => {}
         Say::Addresses(addresses) => {
             for (ip, ttl) in addresses {
                 match ip.parse().unwrap() {

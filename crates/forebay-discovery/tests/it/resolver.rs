@@ -52,6 +52,18 @@ async fn a_family_nobody_answers_for_is_unknown_and_a_denied_one_empty() {
 }
 
 #[tokio::test]
+async fn a_silent_family_does_not_hold_the_other_up() {
+    let dns = DnsServer::start().await;
+    dns.say("a.internal", Rtype::A, Say::Addresses(vec![("10.0.0.1", 30)]));
+    dns.say("a.internal", Rtype::AAAA, Say::Nothing);
+    let servers = [dns.address];
+    // Two attempts of two seconds would be four.
+    let wait = tokio::time::timeout(Duration::from_secs(3), resolve(&servers, "a.internal:80"));
+    let answer = wait.await.expect("waited for the silent family").unwrap();
+    assert_eq!((addresses(&answer), &answer.parts[1].targets), (vec!["10.0.0.1:80".to_owned()], &None));
+}
+
+#[tokio::test]
 async fn services_keep_priority_weight_and_port() {
     let dns = DnsServer::start().await;
     let name = "_http._tcp.orders.internal";

@@ -1,0 +1,227 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::answer::Part;
+
+fn definition(sources: &[&str], health: Option<HealthCheck>) -> ServiceDefinition {
+    let sources = sources.iter().map(|text| text.parse().unwrap()).collect();
+    ServiceDefinition { sources, health, ..ServiceDefinition::default() }
+}
+
+fn orders(sources: &[&str], health: Option<HealthCheck>) -> Definitions {
+    Definitions::from([("orders".into(), definition(sources, health))])
+}
+
+fn catalog() -> Catalog {
+    Catalog::new(fastrand::Rng::with_seed(11))
+}
+
+fn answer(addresses: &[&str]) -> Result<Answer, ResolveFailure> {
+    let targets = addresses.iter().map(|text| Target::new(text.parse().unwrap())).collect();
+    let part = Part { name: "A".into(), targets: Some(targets) };
+    Ok(Answer { parts: vec![part], ttl: Duration::from_secs(30) })
+}
+
+fn addresses(catalog: &Catalog) -> Vec<String> {
+    let set = catalog.service("orders").unwrap().latest();
+    set.endpoints().iter().map(|e| e.endpoint.address.to_string()).collect()
+}
+
+fn only(catalog: &Catalog) -> LiveEndpoint {
+    catalog.service("orders").unwrap().latest().endpoints()[0].clone()
+}
+
+/// Probes whatever is due until there is a verdict.
+fn fail_probes(catalog: &mut Catalog) {
+    let order = catalog.pop_probe(catalog.next_probe()).unwrap();
+    catalog.probed(Moment::START, order.id, Err(ProbeFailure::Refused));
+}
+
+#[test]
+fn written_addresses_serve_at_once_and_names_when_looked_up() {
+    let mut catalog = catalog();
+    catalog.apply(Moment::START, orders(&["127.0.0.1:9001", "dns:orders.internal:9000"], None));
+    assert_eq!(addresses(&catalog), ["127.0.0.1:9001"]);
+    let lookup = catalog.pop_lookup(Moment::START).unwrap();
+    assert_eq!(lookup.place.to_string(), "orders.internal:9000");
+    assert_eq!(catalog.pop_lookup(Moment::START), None);
+    catalog.resolved(Moment::START, lookup.id, answer(&["10.0.0.1:9000"]));
+    assert_eq!(addresses(&catalog), ["127.0.0.1:9001", "10.0.0.1:9000"]);
+    assert_eq!(catalog.next_lookup(), Moment::START + Duration::from_secs(30));
+}
+
+#[test]
+fn a_reload_keeps_answers_handles_ids_and_verdicts() {
+    let mut catalog = catalog();
+    let check = Some(HealthCheck::http("/healthz"));
+    catalog.apply(Moment::START, orders(&["dns:orders.internal:9000"], check.clone()));
+    let lookup = catalog.pop_lookup(Moment::START).unwrap();
+    catalog.resolved(Moment::START, lookup.id, answer(&["10.0.0.1:9000"]));
+    fail_probes(&mut catalog);
+    let (service, before) = (catalog.service("orders").unwrap(), only(&catalog));
+    assert_eq!(before.live.health(), Health::Unhealthy);
+
+    catalog.apply(Moment::START, orders(&["127.0.0.1:1", "dns:orders.internal:9000"], check));
+    assert!(Arc::ptr_eq(&service, &catalog.service("orders").unwrap()));
+    assert_eq!(addresses(&catalog), ["127.0.0.1:1", "10.0.0.1:9000"]);
+    let after = service.latest().endpoints()[1].clone();
+    assert!(Arc::ptr_eq(&before.live, &after.live));
+    assert_eq!(after.live.health(), Health::Unhealthy);
+    assert_eq!(catalog.pop_lookup(Moment::START), None, "the answer still holds");
+}
+
+#[test]
+fn an_endpoint_that_left_and_came_back_is_another_one() {
+    let mut catalog = catalog();
+    catalog.apply(Moment::START, orders(&["127.0.0.1:1"], None));
+    let before = only(&catalog).live.id();
+    catalog.apply(Moment::START, orders(&[], None));
+    catalog.apply(Moment::START, orders(&["127.0.0.1:1"], None));
+    assert_ne!(before, only(&catalog).live.id());
+}
+
+#[test]
+fn without_a_check_an_endpoint_is_unknown_again_and_not_probed() {
+    let mut catalog = catalog();
+    catalog.apply(Moment::START, orders(&["127.0.0.1:1"], Some(HealthCheck::tcp())));
+    fail_probes(&mut catalog);
+    catalog.apply(Moment::START, orders(&["127.0.0.1:1"], None));
+    assert_eq!(only(&catalog).live.health(), Health::Unknown);
+    assert_eq!(only(&catalog).live.verdict().reason, None);
+    assert_eq!(catalog.next_probe(), Moment::NEVER);
+}
+
+#[test]
+fn results_for_what_is_gone_are_ignored() {
+    let mut catalog = catalog();
+    catalog.apply(Moment::START, orders(&["dns:orders:1", "127.0.0.1:1"], Some(HealthCheck::tcp())));
+    let lookup = catalog.pop_lookup(Moment::START).unwrap();
+    let probe = catalog.pop_probe(catalog.next_probe()).unwrap();
+    catalog.apply(Moment::START, Definitions::new());
+    catalog.resolved(Moment::START, lookup.id, answer(&["10.0.0.1:1"]));
+    catalog.probed(Moment::START, probe.id, Ok(()));
+    assert!(catalog.service("orders").is_none());
+    assert_eq!((catalog.next_lookup(), catalog.next_probe()), (Moment::NEVER, Moment::NEVER));
+}
+
+#[test]
+fn the_same_place_twice_is_one_set_of_endpoints() {
+    let mut catalog = catalog();
+    catalog.apply(Moment::START, orders(&["dns:orders:1", "orders:1"], None));
+    while let Some(lookup) = catalog.pop_lookup(Moment::START) {
+        catalog.resolved(Moment::START, lookup.id, answer(&["10.0.0.1:1"]));
+    }
+    assert_eq!(addresses(&catalog), ["10.0.0.1:1"]);
+}
+
+#[test]
+fn news_is_told_once() {
+    let mut catalog = catalog();
+    catalog.apply(Moment::START, orders(&["dns:orders:1"], None));
+    let failure = || Err(ResolveFailure::NoSuchName { name: "orders".into() });
+    let mut now = Moment::START;
+    let mut told = Vec::new();
+    for result in
+        [failure(), failure(), answer(&["10.0.0.1:1"]), answer(&["10.0.0.1:1"]), failure(), failure()]
+    {
+        let lookup = catalog.pop_lookup(now).unwrap();
+        catalog.resolved(now, lookup.id, result);
+        told.extend(catalog.take_changes().into_iter().map(|change| match change {
+            Change::Endpoints { set, .. } => format!("{} endpoints", set.endpoints().len()),
+            Change::Standing { report, .. } => match report.standing {
+                Standing::Unresolved { .. } => "unresolved".into(),
+                Standing::Fresh { .. } => "fresh".into(),
+                Standing::Stale { .. } => "stale".into(),
+                standing => format!("{standing:?}"),
+            },
+            Change::Health { .. } => "health".into(),
+        }));
+        now = catalog.next_lookup();
+    }
+    assert_eq!(told, ["unresolved", "fresh", "1 endpoints", "stale"]);
+}
+
+/// One thing that may happen to a catalog; numbers choose among what is possible then.
+#[derive(Clone, Debug)]
+enum Happening {
+    Apply { sources: Vec<usize>, checked: bool },
+    Resolved { last_octets: Vec<u8> },
+    ResolveFailed,
+    Probed { healthy: bool },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        1 => (prop::collection::vec(0..4usize, 0..4), any::<bool>())
+            .prop_map(|(sources, checked)| Happening::Apply { sources, checked }),
+        3 => prop::collection::vec(1..6u8, 1..4).prop_map(|last_octets| Happening::Resolved { last_octets }),
+        1 => Just(Happening::ResolveFailed),
+        4 => any::<bool>().prop_map(|healthy| Happening::Probed { healthy }),
+    ]
+}
+
+fn happen(catalog: &mut Catalog, now: &mut Moment, what: Happening) {
+    const SOURCES: [&str; 4] = ["127.0.0.1:1", "dns:a:80", "dns:b:80", "https://a:80"];
+    match what {
+        Happening::Apply { sources, checked } => {
+            let sources: Vec<&str> = sources.into_iter().map(|i| SOURCES[i]).collect();
+            catalog.apply(*now, orders(&sources, checked.then(HealthCheck::tcp)));
+        }
+        Happening::Probed { healthy } if catalog.next_probe() != Moment::NEVER => {
+            *now = (*now).max(catalog.next_probe());
+            let order = catalog.pop_probe(*now).unwrap();
+            let result = if healthy { Ok(()) } else { Err(ProbeFailure::Refused) };
+            catalog.probed(*now, order.id, result);
+        }
+        Happening::Resolved { .. } | Happening::ResolveFailed if catalog.next_lookup() != Moment::NEVER => {
+            *now = (*now).max(catalog.next_lookup());
+            let lookup = catalog.pop_lookup(*now).unwrap();
+            let result = match what {
+                Happening::Resolved { last_octets } => {
+                    let addresses: Vec<_> =
+                        last_octets.iter().map(|last| format!("10.0.0.{last}:80")).collect();
+                    answer(&addresses.iter().map(String::as_str).collect::<Vec<_>>())
+                }
+                _ => Err(ResolveFailure::NoSuchName { name: "a".into() }),
+            };
+            catalog.resolved(*now, lookup.id, result);
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_state_follows_identity_and_nothing_is_left_behind(
+        script in prop::collection::vec(happening(), 1..60),
+    ) {
+        let mut catalog = catalog();
+        let mut now = Moment::START;
+        catalog.apply(now, orders(&["dns:a:80"], Some(HealthCheck::tcp())));
+        let service = catalog.service("orders").unwrap();
+        for what in script {
+            let before = service.latest();
+            happen(&mut catalog, &mut now, what);
+            let after = service.latest();
+            let definition = &catalog.services["orders"].definition;
+
+            let identities: HashSet<_> = after.endpoints().iter().map(|e| e.endpoint.identity()).collect();
+            prop_assert_eq!(identities.len(), after.endpoints().len(), "one endpoint for each identity");
+            for endpoint in after.endpoints() {
+                let old = before.endpoints().iter().find(|e| e.endpoint.identity() == endpoint.endpoint.identity());
+                prop_assert!(old.is_none_or(|old| Arc::ptr_eq(&old.live, &endpoint.live)));
+            }
+            prop_assert_eq!(before.version() == after.version(), Arc::ptr_eq(&before, &after));
+
+            let watched = if definition.health.is_some() { after.endpoints().len() } else { 0 };
+            prop_assert_eq!(catalog.watches.len(), watched);
+            prop_assert_eq!(catalog.probes_due.len(), watched, "each endpoint has its next probe");
+            let looked_up = definition.sources.iter().filter(|s| !matches!(s.place, Place::Address(_))).count();
+            prop_assert_eq!(catalog.feeds.len(), looked_up);
+            prop_assert_eq!(catalog.lookups_due.len(), looked_up, "each name has its next lookup");
+        }
+    }
+}
