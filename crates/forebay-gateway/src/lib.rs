@@ -1,5 +1,27 @@
-//! One request's way through Forebay.
+//! One request's way through Forebay: listeners, routes, pipeline, and the endpoint that answers.
+//!
+//! [`plan`] is what the configuration comes to; [`stage`] decides on a request by it; the pipeline carries the
+//! decision out. [`Gateway`] runs one such pipeline per core.
 
+mod attempt;
+mod core;
+mod forward;
+mod gateway;
+mod generation;
+pub mod internal;
+pub mod listener;
 pub mod path;
 pub mod pattern;
+mod pipeline;
+pub mod plan;
+pub mod probe;
+mod relay;
+mod replay;
 pub mod router;
+pub mod stage;
+mod telemetry;
+mod visit;
+mod worker;
+
+pub use gateway::{Gateway, GatewayError, Surroundings};
+pub use generation::Generation;

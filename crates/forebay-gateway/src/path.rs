@@ -32,6 +32,15 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(decoded)
 }
 
+/// What follows the first `count` segments of a path, without the slash between.
+pub fn after_segments(path: &str, count: usize) -> &str {
+    let mut rest = path.strip_prefix('/').unwrap_or(path);
+    for _ in 0..count {
+        rest = rest.split_once('/').map_or("", |(_, rest)| rest);
+    }
+    rest
+}
+
 fn decode_unreserved(path: &str) -> Result<String, PathError> {
     let mut decoded = String::with_capacity(path.len());
     let mut rest = path;
@@ -72,6 +81,14 @@ mod tests {
         for path in ["/..", "/a/../b", "/a/.", "/%2e%2E/b", "/a/.%2e/b"] {
             assert_eq!(normalize(path), Err(PathError::DotSegment), "{path}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_path_has_no_leading_slash() {
+        assert_eq!(after_segments("/a/b/c", 0), "a/b/c");
+        assert_eq!(after_segments("/a/b/c", 2), "c");
+        assert_eq!(after_segments("/a", 1), "");
+        assert_eq!(after_segments("/a/", 3), "");
     }
 
     #[test]

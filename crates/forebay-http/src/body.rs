@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::framing::Framing;
 use crate::head::{ResponseHead, Section};
 use crate::io::Io;
 use crate::reader::{Piece, ReadError, Reader};
@@ -59,6 +60,13 @@ impl Incoming<'_> {
         match self {
             Incoming::Http1 { reader, .. } => reader.take_trailers(),
             Incoming::Whole(_) => None,
+        }
+    }
+
+    /// What follows the head is the other protocol's bytes, until the client closes.
+    pub fn begin_tunnel(&mut self) {
+        if let Incoming::Http1 { reader, .. } = self {
+            reader.begin_body(Framing::UntilClose);
         }
     }
 

@@ -107,6 +107,11 @@ impl Connection {
         self.reader.has_bytes()
     }
 
+    /// Whether any byte of the request was sent.
+    pub fn has_sent(&self) -> bool {
+        self.writer.has_sent()
+    }
+
     /// Starts the body behind a final head and says how it is delimited.
     pub fn start_response(&mut self, head: &ResponseHead, method: Method) -> Result<Framing, ReadError> {
         let framing = framing::of_response(head, method)?;

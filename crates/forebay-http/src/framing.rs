@@ -63,6 +63,17 @@ pub fn keeps_alive(fields: &Section, version: Version) -> bool {
     }
 }
 
+/// The length that a response without a body says its body would have: to `HEAD`, and 304.
+pub fn declared_length(head: &ResponseHead) -> Option<u64> {
+    let declared = head.fields().get(Name::ContentLength)?;
+    parse_length(declared).ok()?.length()
+}
+
+/// Whether the sender wants the trailers of a chunked body (RFC 9110 §10.1.4).
+pub fn takes_trailers(fields: &Section) -> bool {
+    fields.has_token(Name::Te.text(), "trailers")
+}
+
 fn declared(fields: &Section, version: Version) -> Result<Option<Framing>, Malformed> {
     let mut lengths = fields.get_all(Name::ContentLength);
     let length = lengths.next();

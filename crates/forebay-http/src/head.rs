@@ -169,6 +169,11 @@ impl Section {
         }
     }
 
+    /// Removes the fields that say where the body ends: only the codec writes them.
+    pub fn remove_framing(&mut self) {
+        self.remove_where(Name::is_framing);
+    }
+
     /// Removes what belongs to one connection only: the hop-by-hop fields and those that `Connection`
     /// names (RFC 9110 §7.6.1).
     pub fn remove_hop_by_hop(&mut self) {
@@ -331,6 +336,17 @@ pub enum Version {
     Http2,
 }
 
+impl Version {
+    /// As in the start line.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+            Version::Http2 => "HTTP/2",
+        }
+    }
+}
+
 /// Whether the client spoke TLS to whoever first received the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -414,6 +430,11 @@ impl RequestHead {
             None => self.fields.get(Name::Host).unwrap_or_default(),
         };
         text_of(authority)
+    }
+
+    /// The authority that the target in absolute form names, which overrules the `Host` field.
+    pub fn target_authority(&self) -> Option<&str> {
+        self.target_authority.map(|span| text_of(self.fields.text(span)))
     }
 
     /// The authority without its port, brackets of an IPv6 address kept.

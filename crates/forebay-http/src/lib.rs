@@ -17,6 +17,7 @@ pub mod problem;
 pub mod reader;
 pub mod server;
 pub mod timer;
+pub mod tls;
 pub mod trace;
 pub mod writer;
 

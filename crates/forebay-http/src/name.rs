@@ -67,6 +67,7 @@ names! {
     Traceparent = "traceparent",
     Tracestate = "tracestate",
     Date = "date",
+    ContentType = "content-type",
     Origin = "origin",
     Authorization = "authorization",
     Cookie = "cookie",

@@ -1,6 +1,6 @@
 //! Kept connections to upstreams, one pool per core: no lock, and a connection never changes its core.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const IDLE_PER_ENDPOINT_MAX: usize = 512;
 pub struct Pool {
     idle: RefCell<HashMap<u64, Vec<Idle>, BuildHasherDefault<IdHasher>>>,
     /// Shorter than what upstreams usually allow (Node 5 s is the shortest in common use), so that it is us who close.
-    idle_timeout: Duration,
+    idle_timeout: Cell<Duration>,
 }
 
 struct Idle {
@@ -27,7 +27,12 @@ struct Idle {
 impl Pool {
     /// An empty pool.
     pub fn new(idle_timeout: Duration) -> Pool {
-        Pool { idle: RefCell::default(), idle_timeout }
+        Pool { idle: RefCell::default(), idle_timeout: Cell::new(idle_timeout) }
+    }
+
+    /// Changes how long idle connections are kept, those at hand included.
+    pub fn set_idle_timeout(&self, idle_timeout: Duration) {
+        self.idle_timeout.set(idle_timeout);
     }
 
     /// The most recently used connection that is still there. `certain` asks the kernel, for a request that must
@@ -36,7 +41,7 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.get_mut(&endpoint)?;
         while let Some(Idle { mut connection, since }) = kept.pop() {
-            if now.since(since) < self.idle_timeout
+            if now.since(since) < self.idle_timeout.get()
                 && connection.seems_alive()
                 && (!certain || connection.is_quiet())
             {
@@ -59,7 +64,7 @@ impl Pool {
     pub fn expire(&self, now: Moment) {
         self.idle.borrow_mut().retain(|_, kept| {
             kept.retain_mut(|idle| {
-                now.since(idle.since) < self.idle_timeout && idle.connection.seems_alive()
+                now.since(idle.since) < self.idle_timeout.get() && idle.connection.seems_alive()
             });
             !kept.is_empty()
         });

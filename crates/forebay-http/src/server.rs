@@ -24,7 +24,7 @@ use crate::parse::{HeadLimits, Malformed};
 use crate::problem::Problem;
 use crate::reader::{Piece, ReadError, Reader};
 use crate::timer::{Sweeper, Timer};
-use crate::writer::{Delimit, WriteError, Writer, delimit_response, strip_framing};
+use crate::writer::{Delimit, WriteError, Writer, delimit_response};
 
 /// Unread request bytes that are worth reading to keep a connection.
 const DRAIN_BYTES_MAX: u64 = 64 * 1024;
@@ -125,7 +125,7 @@ impl<'c> Responder<'c> {
             return Ok(());
         }
         head.fields_mut().remove_hop_by_hop();
-        strip_framing(head.fields_mut());
+        head.fields_mut().remove_framing();
         if let Outgoing::Http1 { writer, .. } = &mut self.out {
             writer.interim(&head);
         }
@@ -138,7 +138,7 @@ impl<'c> Responder<'c> {
         debug_assert!(!self.has_started());
         self.fate.started.set(true);
         head.fields_mut().remove_hop_by_hop();
-        strip_framing(head.fields_mut());
+        head.fields_mut().remove_framing();
         if head.fields().get(Name::Date).is_none() {
             // RFC 9110 §6.6.1: whoever has a clock adds what is missing.
             head.fields_mut().append("date", self.dates.now().as_bytes());
@@ -178,7 +178,7 @@ impl<'c> Responder<'c> {
         self.fate.close.set(true);
         self.fate.tunnel.set(true);
         head.fields_mut().remove_hop_by_hop();
-        strip_framing(head.fields_mut());
+        head.fields_mut().remove_framing();
         if let Outgoing::Http1 { writer, .. } = &mut self.out {
             writer.start_response(&head, Delimit::Close, None, Some(protocol));
         }

@@ -9,7 +9,6 @@ use thiserror::Error;
 use crate::chunked;
 use crate::head::{RequestHead, ResponseHead, Section, Version};
 use crate::io::Io;
-use crate::name::Name;
 
 /// Below this, copying a piece behind what already waits is cheaper than a vectored write.
 const COPY_BYTES_MAX: usize = 4 * 1024;
@@ -59,12 +58,14 @@ pub struct Writer {
     ended: bool,
     /// Body bytes taken in this message, for the logs.
     taken: u64,
+    /// Whether any byte of this message has left.
+    has_sent: bool,
 }
 
 impl Writer {
     /// For a fresh connection.
     pub fn new() -> Writer {
-        Writer { out: Vec::new(), sent: 0, delimit: Delimit::None, ended: true, taken: 0 }
+        Writer { out: Vec::new(), sent: 0, delimit: Delimit::None, ended: true, taken: 0, has_sent: false }
     }
 
     /// Body bytes accepted since the last head.
@@ -75,6 +76,11 @@ impl Writer {
     /// Whether the message under way is whole and sent.
     pub fn is_between_messages(&self) -> bool {
         self.ended && self.sent == self.out.len()
+    }
+
+    /// Whether the kernel has taken any byte of the message under way.
+    pub fn has_sent(&self) -> bool {
+        self.has_sent
     }
 
     fn out(&mut self) -> &mut Vec<u8> {
@@ -145,6 +151,7 @@ impl Writer {
         self.delimit = delimit;
         self.ended = false;
         self.taken = 0;
+        self.has_sent = false;
     }
 
     /// The body that the head announced will not come: an answer to `HEAD`, or 304.
@@ -215,6 +222,7 @@ impl Writer {
                 return Poll::Ready(Err(WriteError::Broken(io::ErrorKind::WriteZero.into())));
             }
             self.sent += count;
+            self.has_sent = true;
         }
         self.give_back();
         Poll::Ready(Ok(()))
@@ -235,6 +243,7 @@ impl Writer {
             }
             let waiting = waiting.len();
             self.sent += count.min(waiting);
+            self.has_sent = true;
             if count > waiting {
                 self.give_back();
                 return Poll::Ready(Ok(count - waiting));
@@ -300,11 +309,6 @@ pub fn delimit_response(version: Version, length: Option<u64>) -> Delimit {
         (None, Version::Http10) => Delimit::Close,
         (None, _) => Delimit::Chunked,
     }
-}
-
-/// Removes the fields that only the codec writes.
-pub(crate) fn strip_framing(fields: &mut Section) {
-    fields.remove_where(Name::is_framing);
 }
 
 #[cfg(test)]

@@ -1,0 +1,302 @@
+//! One attempt: a connection, the request, and the head of the response.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use forebay_clock::Moment;
+use forebay_http::body::{Incoming, RelayError, poll_relay};
+use forebay_http::client::{ConnectError, Connection};
+use forebay_http::framing::Framing;
+use forebay_http::problem::{Fault, Problem};
+use forebay_http::reader::ReadError;
+use forebay_http::server::Request;
+use forebay_http::writer::{Delimit, WriteError};
+use forebay_http::{Fields, Method, Name, RequestHead, ResponseHead, Version};
+use forebay_retry::Ending;
+
+use crate::forward::Errand;
+use crate::generation::Upstream;
+use crate::replay::Replay;
+use crate::visit::Visit;
+
+/// How long an upstream may leave a 100 unsaid before the client is told to send its body anyway: curl waits as long.
+const CONTINUE_TIME: Duration = Duration::from_secs(1);
+/// Interim responses to one request; nobody sends more than one or two.
+const INTERIM_MAX: u32 = 16;
+
+/// A protocol the client wants to switch to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upgrade(pub(crate) Box<[u8]>);
+
+impl Upgrade {
+    /// The wish of a request, where it can be granted: HTTP/1.1, no body, and not `h2c`, behind which requests
+    /// would pass unseen.
+    pub(crate) fn wanted(head: &RequestHead, framing: Framing) -> Option<Upgrade> {
+        if framing != Framing::None || head.version() != Version::Http11 {
+            return None;
+        }
+        let protocol = head.fields().get(Name::Upgrade)?;
+        let is_h2c = protocol.eq_ignore_ascii_case(b"h2c");
+        (!is_h2c && head.fields().has_token("connection", "upgrade")).then(|| Upgrade(protocol.into()))
+    }
+}
+
+/// How an attempt ended.
+pub(crate) enum Outcome {
+    /// The final head of a response has arrived.
+    Answered(Box<Connection>, ResponseHead),
+    /// No response.
+    Failed(Ending, Problem),
+    /// The client left, or stopped sending its body.
+    ClientGone,
+    /// The client's body is not valid.
+    Malformed(Problem),
+    /// The body grew past what the route takes.
+    BodyTooLarge,
+}
+
+/// What happens next while a response is awaited.
+enum Event {
+    Head(ResponseHead),
+    /// It is time to have the client send its body.
+    ContinueDue,
+    TimedOut,
+    Broken(ReadError),
+    ClientBroken(ReadError),
+    BodyTooLarge,
+}
+
+/// How far the request has been sent.
+struct Sending {
+    /// Of the kept body, for a further attempt.
+    replayed: usize,
+    /// Until when the client's body is not read, because the upstream has not asked for it.
+    awaits_continue: Option<Moment>,
+    is_done: bool,
+}
+
+/// Makes one attempt. A kept connection that turns out to be closed is replaced once by a fresh one: that the upstream
+/// had stopped listening is no failure of the request.
+pub(crate) async fn attempt(
+    errand: &Errand<'_>,
+    upstream: &Upstream,
+    request: &mut Request<'_>,
+    replay: &mut Replay,
+    visit: &mut Visit,
+) -> Outcome {
+    let must_be_certain = !request.head.method().is_idempotent();
+    let id = u64::from(upstream.id().0);
+    let started = errand.core.now();
+    let kept = errand.core.pool.take(id, started, must_be_certain);
+    if let Some(connection) = kept {
+        match try_on(errand, connection, upstream, request, replay, visit, started).await {
+            Outcome::Failed(Ending::Broken | Ending::BrokenUnsent, _) if !must_be_certain && replay.is_whole() => {}
+            outcome => return outcome,
+        }
+    }
+    match open(errand, upstream, request).await {
+        Ok(connection) => {
+            let started = errand.core.now();
+            try_on(errand, Box::new(connection), upstream, request, replay, visit, started).await
+        }
+        Err(outcome) => outcome,
+    }
+}
+
+async fn open(errand: &Errand<'_>, upstream: &Upstream, request: &Request<'_>) -> Result<Connection, Outcome> {
+    let now = errand.core.now();
+    let until = errand.deadline.min(now + errand.limits.connect_timeout);
+    let address = upstream.endpoint.endpoint.address;
+    errand.generation.shared.services[errand.place].metrics.connects.inc(errand.core.metrics);
+    let opened = Connection::open(address, upstream.tls.as_ref(), errand.limits.head, request.timer, until).await;
+    opened.map_err(|error| Outcome::Failed(Ending::ConnectFailed, connect_problem(&error, errand)))
+}
+
+async fn try_on(
+    errand: &Errand<'_>,
+    mut connection: Box<Connection>,
+    upstream: &Upstream,
+    request: &mut Request<'_>,
+    replay: &mut Replay,
+    visit: &mut Visit,
+    started: Moment,
+) -> Outcome {
+    if let Some(authority) = &upstream.endpoint.endpoint.authority {
+        request.head.fields_mut().set("host", authority.as_bytes());
+    }
+    let delimit = match errand.upgrade {
+        Some(_) => Delimit::Close,
+        None => delimit_request(request.head.method(), request.framing),
+    };
+    let upgrade = errand.upgrade.as_ref().map(|upgrade| &*upgrade.0);
+    connection.start_request(&request.head, delimit, upgrade);
+    let mut sending = Sending {
+        replayed: 0,
+        awaits_continue: errand.expects_continue.then(|| started + CONTINUE_TIME),
+        is_done: false,
+    };
+    let mut interim = 0;
+    loop {
+        let event =
+            poll_fn(|cx| poll_event(cx, errand, &mut connection, request, replay, &mut sending)).await;
+        visit.bytes_in = replay.taken();
+        match event {
+            Event::Head(head) if head.status() >= 200 || head.status() == 101 => {
+                visit.upstream_ns = Some(errand.core.now().since(started).as_nanos() as u64);
+                return Outcome::Answered(connection, head);
+            }
+            Event::Head(head) => {
+                interim += 1;
+                let is_continue = head.status() == 100;
+                // A client that did not ask for a 100 is not waiting for one.
+                let wanted = !is_continue || sending.awaits_continue.is_some();
+                if is_continue {
+                    sending.awaits_continue = None;
+                }
+                if interim > INTERIM_MAX || (wanted && request.responder.interim(head).await.is_err()) {
+                    return Outcome::ClientGone;
+                }
+            }
+            Event::ContinueDue => {
+                sending.awaits_continue = None;
+                if request.responder.interim(ResponseHead::new(100)).await.is_err() {
+                    return Outcome::ClientGone;
+                }
+            }
+            Event::TimedOut => return Outcome::Failed(Ending::TimedOut, timeout_problem(errand)),
+            Event::Broken(error) => return broken(errand, &connection, &error),
+            Event::ClientBroken(ReadError::Malformed(malformed)) => {
+                return Outcome::Malformed(Problem::malformed(malformed));
+            }
+            Event::ClientBroken(_) => return Outcome::ClientGone,
+            Event::BodyTooLarge => return Outcome::BodyTooLarge,
+        }
+    }
+}
+
+/// Sends what there is to send and looks for the response, in one task and without order: an upstream may answer
+/// before it has read everything.
+fn poll_event(
+    cx: &mut Context<'_>,
+    errand: &Errand<'_>,
+    connection: &mut Connection,
+    request: &mut Request<'_>,
+    replay: &mut Replay,
+    sending: &mut Sending,
+) -> Poll<Event> {
+    if !sending.is_done {
+        match poll_send(cx, errand, connection, request, replay, sending) {
+            Poll::Ready(Ok(())) => sending.is_done = true,
+            Poll::Ready(Err(Unsent::Source(error))) => return Poll::Ready(Event::ClientBroken(error)),
+            Poll::Ready(Err(Unsent::TooLarge)) => return Poll::Ready(Event::BodyTooLarge),
+            // An upstream that stops reading may have said why: look for its answer below.
+            Poll::Ready(Err(Unsent::Sink(_))) => sending.is_done = true,
+            Poll::Pending => {}
+        }
+    }
+    match connection.poll_head(cx) {
+        Poll::Ready(Ok(head)) => return Poll::Ready(Event::Head(head)),
+        Poll::Ready(Err(error)) => return Poll::Ready(Event::Broken(error)),
+        Poll::Pending => {}
+    }
+    let until = sending.awaits_continue.map_or(errand.deadline, |due| due.min(errand.deadline));
+    ready!(request.timer.poll_until(cx, until));
+    Poll::Ready(if until < errand.deadline { Event::ContinueDue } else { Event::TimedOut })
+}
+
+enum Unsent {
+    Source(ReadError),
+    Sink(WriteError),
+    TooLarge,
+}
+
+impl From<RelayError> for Unsent {
+    fn from(error: RelayError) -> Unsent {
+        match error {
+            RelayError::Source(error) => Unsent::Source(error),
+            RelayError::Sink(error) => Unsent::Sink(error),
+        }
+    }
+}
+
+fn poll_send(
+    cx: &mut Context<'_>,
+    errand: &Errand<'_>,
+    connection: &mut Connection,
+    request: &mut Request<'_>,
+    replay: &mut Replay,
+    sending: &mut Sending,
+) -> Poll<Result<(), Unsent>> {
+    let mut to = connection.request_body();
+    while sending.replayed < replay.kept().len() && sending.awaits_continue.is_none() {
+        let rest = &replay.kept()[sending.replayed..];
+        sending.replayed += ready!(to.poll_body(cx, rest)).map_err(Unsent::Sink)?;
+    }
+    if errand.upgrade.is_some() || sending.awaits_continue.is_some() {
+        ready!(to.poll_flush(cx)).map_err(Unsent::Sink)?;
+        return if errand.upgrade.is_some() { Poll::Ready(Ok(())) } else { Poll::Pending };
+    }
+    let mut whole = Incoming::empty();
+    let from = if request.framing == Framing::None { &mut whole } else { &mut request.body };
+    let relayed = poll_relay(cx, from, &mut to, |piece| {
+        replay.keep(piece);
+        sending.replayed = replay.kept().len();
+    });
+    if replay.taken() > errand.route.body_bytes_max {
+        return Poll::Ready(Err(Unsent::TooLarge));
+    }
+    relayed.map_err(Unsent::from)
+}
+
+/// How the request's body goes to the upstream: as it came.
+fn delimit_request(method: Method, framing: Framing) -> Delimit {
+    match framing {
+        // Methods that give a body a meaning say that there is none (RFC 9110 §8.6).
+        Framing::None if matches!(method, Method::Post | Method::Put | Method::Patch) => Delimit::Length(0),
+        Framing::None => Delimit::None,
+        Framing::Length(length) => Delimit::Length(length),
+        Framing::Chunked | Framing::UntilClose => Delimit::Chunked,
+    }
+}
+
+fn broken(errand: &Errand<'_>, connection: &Connection, error: &ReadError) -> Outcome {
+    let service = &errand.service.name;
+    if let ReadError::Malformed(malformed) = error {
+        let detail = format!("service {service} sent a response that is not valid HTTP: {malformed}");
+        // It has seen the request and answered something: the same again would be the same again.
+        return Outcome::Failed(Ending::BrokenMidway, Problem::new(502, "upstream-malformed", Fault::Upstream, detail));
+    }
+    let ending = if connection.has_answered() {
+        Ending::BrokenMidway
+    } else if connection.has_sent() {
+        Ending::Broken
+    } else {
+        Ending::BrokenUnsent
+    };
+    let detail = format!("service {service} closed the connection before it answered");
+    Outcome::Failed(ending, Problem::new(502, "upstream-broken", Fault::Upstream, detail))
+}
+
+fn connect_problem(error: &ConnectError, errand: &Errand<'_>) -> Problem {
+    let service = &errand.service.name;
+    match error {
+        ConnectError::Tcp(_) => {
+            let detail = format!("service {service} could not be reached");
+            Problem::new(502, "upstream-unreachable", Fault::Upstream, detail)
+        }
+        ConnectError::Tls(_) => {
+            let detail = format!("service {service} failed the TLS handshake");
+            Problem::new(502, "upstream-tls", Fault::Upstream, detail)
+        }
+        ConnectError::TimedOut => {
+            let detail = format!("service {service} could not be reached in time");
+            Problem::new(504, "upstream-connect-timeout", Fault::Upstream, detail)
+        }
+    }
+}
+
+fn timeout_problem(errand: &Errand<'_>) -> Problem {
+    let detail = format!("service {} did not answer within {:?}", errand.service.name, errand.route.timeout);
+    Problem::new(504, "upstream-timeout", Fault::Upstream, detail)
+}

@@ -1,0 +1,91 @@
+//! What one core owns, and the exchange it serves every request with.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use forebay_clock::Moment;
+use forebay_http::pool::Pool;
+use forebay_http::problem::Problem;
+use forebay_http::server::{Exchange, Peer, Request, ServerCore};
+use forebay_shutdown::{Kind, Tally};
+use forebay_telemetry::access::AccessWriter;
+use forebay_telemetry::metrics::{self, Gauge};
+
+use crate::generation::{CoreGeneration, Generation};
+use crate::pipeline;
+
+/// One core of the gateway. Lives on its thread and is shared by that thread's connections.
+pub(crate) struct Core {
+    pub(crate) server: ServerCore,
+    pub(crate) rng: RefCell<fastrand::Rng>,
+    pub(crate) pool: Pool,
+    pub(crate) metrics: metrics::Core,
+    pub(crate) access: RefCell<Option<AccessWriter>>,
+    pub(crate) tally: Tally,
+    generation: RefCell<Rc<CoreGeneration>>,
+    idle: Gauge,
+    idle_told: std::cell::Cell<i64>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        server: ServerCore,
+        generation: Arc<Generation>,
+        metrics: metrics::Core,
+        access: Option<AccessWriter>,
+        tally: Tally,
+        mut rng: fastrand::Rng,
+    ) -> Core {
+        let pool = Pool::new(generation.plan.limits.upstream_idle_timeout);
+        let idle = generation.families.idle();
+        let generation = Rc::new(CoreGeneration::new(generation, &mut rng));
+        Core {
+            server,
+            rng: RefCell::new(rng),
+            pool,
+            metrics,
+            access: RefCell::new(access),
+            tally,
+            generation: RefCell::new(generation),
+            idle,
+            idle_told: std::cell::Cell::new(0),
+        }
+    }
+
+    /// The configuration in force. A request keeps the one it began with.
+    pub(crate) fn generation(&self) -> Rc<CoreGeneration> {
+        self.generation.borrow().clone()
+    }
+
+    /// Puts another configuration in force for the requests to come.
+    pub(crate) fn adopt(&self, generation: Arc<Generation>) {
+        self.pool.set_idle_timeout(generation.plan.limits.upstream_idle_timeout);
+        let next = Rc::new(CoreGeneration::new(generation, &mut self.rng.borrow_mut()));
+        *self.generation.borrow_mut() = next;
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.server.sweeper.now()
+    }
+
+    /// What is to be done now and then, without a request: about once a second.
+    pub(crate) fn tick(&self) {
+        self.pool.expire(self.now());
+        let idle = self.pool.len() as i64;
+        self.idle.add(self.metrics, idle - self.idle_told.replace(idle));
+    }
+}
+
+impl Exchange for Core {
+    async fn exchange(&self, request: Request<'_>) {
+        let counted = self.tally.enter(Kind::Request);
+        let received = request.received;
+        pipeline::serve(self, request).await;
+        counted.finish(self.now().since(received));
+    }
+
+    fn refused(&self, _peer: &Peer, problem: &Problem) {
+        self.generation.borrow().shared.families.refused(problem.kind).inc(self.metrics);
+    }
+}

@@ -1,0 +1,244 @@
+//! The gateway as its owner holds it: started once, reconfigured any number of times, stopped once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use forebay_clock::Clock;
+use forebay_discovery::{Definitions, Discovery};
+use forebay_http::date::DateCache;
+use forebay_http::server::ServerCore;
+use forebay_http::timer::Sweeper;
+use forebay_retry::Budget;
+use forebay_shutdown::Shutdown;
+use forebay_telemetry::TelemetryError;
+use forebay_telemetry::access::AccessLog;
+use forebay_telemetry::metrics::{Desc, Registry};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::core::Core;
+use crate::generation::{Generation, SharedService};
+use crate::internal::WayIn;
+use crate::plan::Plan;
+use crate::probe::ProbeTls;
+use crate::telemetry::Families;
+use crate::worker::{Message, Worker};
+
+/// Messages that wait for a core: reloads, dealt connections, internal requests. A core that is this far behind
+/// has no time for more.
+const MAILBOX_MAX: usize = 1024;
+
+/// What requests are labelled with that matched no route.
+const NO_ROUTE: &str = "none";
+
+const GENERATION: Desc<0> = Desc::new("forebay_generation", "Number of the configuration in force.", []);
+const ENDPOINTS: Desc<2> =
+    Desc::new("forebay_endpoints", "Endpoints by service and what health checks say.", ["service", "health"]);
+
+/// What the gateway works with and does not own.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Clock,
+    /// All metrics; it has a shard for every worker.
+    pub registry: Registry,
+    /// Services and their endpoints.
+    pub discovery: Discovery,
+    /// How health probes speak TLS; set by every reload.
+    pub probe_tls: ProbeTls,
+    /// Says when to stop.
+    pub shutdown: Shutdown,
+}
+
+/// Why the gateway could not start.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// A listening socket could not be shared with a core.
+    #[error("a listening socket could not be shared between cores")]
+    Listener(#[source] io::Error),
+    /// A thread or its runtime could not be started.
+    #[error("a worker could not be started")]
+    Worker(#[source] io::Error),
+    /// The metrics registry was made for fewer workers.
+    #[error("the workers could not be measured")]
+    Telemetry(#[source] TelemetryError),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    surroundings: Surroundings,
+    families: Families,
+    /// Retry budgets by service: they outlive configurations.
+    budgets: Mutex<BTreeMap<Arc<str>, Arc<Budget>>>,
+    number: Arc<AtomicU64>,
+    current: Mutex<Arc<Generation>>,
+    mailboxes: Arc<[mpsc::Sender<Message>]>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Gateway {
+    /// Starts `workers` threads, which begin to serve at once.
+    pub fn start(
+        plan: Plan,
+        listeners: &[TcpListener],
+        workers: usize,
+        access: Option<&AccessLog>,
+        surroundings: Surroundings,
+    ) -> Result<Gateway, GatewayError> {
+        let families = Families::new(&surroundings.registry);
+        let number = Arc::new(AtomicU64::new(0));
+        observe(&surroundings, &number);
+        let budgets = Mutex::default();
+        let generation = Arc::new(generation(plan, &surroundings, &families, &budgets, &number));
+        let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(MAILBOX_MAX)).unzip();
+        let mailboxes: Arc<[_]> = mailboxes.into();
+        let loads: Arc<[AtomicUsize]> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+        let closing = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+        for (index, mailbox) in inboxes.into_iter().enumerate() {
+            let listeners = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+            let worker = Worker {
+                index,
+                listeners: listeners.map_err(GatewayError::Listener)?,
+                mailbox,
+                peers: mailboxes.clone(),
+                loads: loads.clone(),
+                phases: surroundings.shutdown.subscribe(),
+                closing: closing.clone(),
+                connections: families.connections("gateway"),
+            };
+            threads.push(start_worker(worker, generation.clone(), access, &surroundings)?);
+        }
+        Ok(Gateway {
+            surroundings,
+            families,
+            budgets,
+            number,
+            current: Mutex::new(generation),
+            mailboxes,
+            threads,
+        })
+    }
+
+    /// Puts another configuration in force. Requests under way keep the one they began with; no connection ends.
+    pub async fn reload(&self, plan: Plan) -> u64 {
+        let next =
+            Arc::new(generation(plan, &self.surroundings, &self.families, &self.budgets, &self.number));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
+        for mailbox in self.mailboxes.iter() {
+            // A core that has stopped needs no configuration.
+            let _ = mailbox.send(Message::Adopt(next.clone())).await;
+        }
+        next.number
+    }
+
+    /// The configuration in force.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The way in for Forebay's own requests.
+    pub fn way_in(&self) -> WayIn {
+        WayIn::new(self.mailboxes.clone())
+    }
+
+    /// Waits for the workers, which end when the shutdown has come to its end.
+    pub fn join(self) -> io::Result<()> {
+        drop(self.mailboxes);
+        for thread in self.threads {
+            thread.join().map_err(|_| io::Error::other("a worker panicked"))??;
+        }
+        Ok(())
+    }
+}
+
+fn start_worker(
+    worker: Worker,
+    generation: Arc<Generation>,
+    access: Option<&AccessLog>,
+    surroundings: &Surroundings,
+) -> Result<JoinHandle<io::Result<()>>, GatewayError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(Default::default());
+    let runtime = runtime.map_err(GatewayError::Worker);
+    drop(runtime?);
+    let surroundings = surroundings.clone();
+    let access = access.map(AccessLog::handle);
+    let body = move || -> io::Result<()> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(Default::default())?;
+        let metrics = surroundings.registry.claim_core().map_err(io::Error::other)?;
+        let server = ServerCore {
+            sweeper: Sweeper::new(surroundings.clock.clone()),
+            dates: Rc::new(DateCache::new(surroundings.clock.clone())),
+        };
+        let access = access.map(|access| access.writer(metrics));
+        let tally = surroundings.shutdown.tally();
+        let core = Rc::new(Core::new(server, generation, metrics, access, tally, fastrand::Rng::new()));
+        runtime.block_on(worker.run(core))
+    };
+    std::thread::Builder::new().name("core".to_owned()).spawn(body).map_err(GatewayError::Worker)
+}
+
+/// Joins a plan with the live state that its names find.
+fn generation(
+    plan: Plan,
+    surroundings: &Surroundings,
+    families: &Families,
+    budgets: &Mutex<BTreeMap<Arc<str>, Arc<Budget>>>,
+    number: &AtomicU64,
+) -> Generation {
+    let definitions: Definitions =
+        plan.services.iter().map(|service| (service.name.clone(), service.definition.clone())).collect();
+    let tls = plan.services.iter().filter_map(|service| Some((service.name.clone(), service.tls.clone()?)));
+    surroundings.probe_tls.set(tls.collect());
+    surroundings.discovery.apply(definitions);
+    let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
+    budgets.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
+    let services = plan.services.iter().filter_map(|service| {
+        let budget = budgets.entry(service.name.clone());
+        let fresh = || Arc::new(Budget::new(service.budget, surroundings.clock.now()));
+        let budget = budget.and_modify(|budget| {
+            if *budget.settings() != service.budget {
+                *budget = fresh();
+            }
+        });
+        Some(SharedService {
+            // Applied above, so it is there.
+            live: surroundings.discovery.service(&service.name)?,
+            budget: budget.or_insert_with(fresh).clone(),
+            metrics: families.service(&service.name),
+        })
+    });
+    let services = services.collect();
+    let names = plan.routes.iter().map(|route| &*route.name).chain([NO_ROUTE]);
+    let routes = names.map(|name| families.route(name)).collect();
+    let number = number.fetch_add(1, Ordering::Relaxed) + 1;
+    Generation { number, plan, services, routes, families: families.clone() }
+}
+
+/// Values that are computed when somebody reads them.
+fn observe(surroundings: &Surroundings, number: &Arc<AtomicU64>) {
+    let number = number.clone();
+    surroundings.registry.observe_gauges(GENERATION, move |values| {
+        values.set([], number.load(Ordering::Relaxed) as f64);
+    });
+    let discovery = surroundings.discovery.clone();
+    surroundings.registry.observe_gauges(ENDPOINTS, move |values| {
+        for service in discovery.services() {
+            let set = service.latest();
+            let mut counts: BTreeMap<&str, u32> =
+                ["unknown", "healthy", "unhealthy"].into_iter().map(|health| (health, 0)).collect();
+            for endpoint in set.endpoints() {
+                *counts.entry(endpoint.live.health().text()).or_default() += 1;
+            }
+            for (health, count) in counts {
+                values.set([service.name(), health], f64::from(count));
+            }
+        }
+    });
+}

@@ -1,0 +1,120 @@
+//! A plan joined with the live state it finds: shared once, then again on each core with what no other core may touch.
+
+use std::cell::RefCell;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use forebay_balance::{Balancer, Candidate, Fleet};
+use forebay_clock::Moment;
+use forebay_discovery::{EndpointId, LiveEndpoint, LiveService};
+use forebay_http::client::TlsTarget;
+use forebay_retry::{Budget, LocalBudget};
+use rustls::pki_types::ServerName;
+
+use crate::plan::{Plan, Service};
+use crate::telemetry::{EndpointMetrics, Families, RouteMetrics, ServiceMetrics};
+
+/// One configuration in force, as all cores share it. Immutable; swapped whole.
+pub struct Generation {
+    /// Counts up from 1 with every accepted configuration.
+    pub number: u64,
+    /// What is configured.
+    pub plan: Plan,
+    /// By the places of the plan's services.
+    pub(crate) services: Vec<SharedService>,
+    /// By the places of the plan's routes, and one more for requests that matched none.
+    pub(crate) routes: Vec<RouteMetrics>,
+    pub(crate) families: Families,
+}
+
+/// What all cores share of a service.
+pub(crate) struct SharedService {
+    pub(crate) live: Arc<LiveService>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) metrics: ServiceMetrics,
+}
+
+/// A generation on one core.
+pub(crate) struct CoreGeneration {
+    pub(crate) shared: Arc<Generation>,
+    pub(crate) services: Vec<CoreService>,
+}
+
+/// A service on one core.
+pub(crate) struct CoreService {
+    upstreams: RefCell<Rc<Upstreams>>,
+    pub(crate) budget: LocalBudget,
+}
+
+/// The endpoints of a service at one version. A request keeps the one it began with.
+pub(crate) struct Upstreams {
+    version: u64,
+    pub(crate) balancer: Balancer<Upstream>,
+}
+
+/// One endpoint as a core sends requests to it.
+pub(crate) struct Upstream {
+    pub(crate) endpoint: LiveEndpoint,
+    pub(crate) tls: Option<TlsTarget>,
+    pub(crate) label: Box<str>,
+    pub(crate) metrics: EndpointMetrics,
+}
+
+impl Upstream {
+    pub(crate) fn id(&self) -> EndpointId {
+        self.endpoint.live.id()
+    }
+}
+
+impl Candidate for Upstream {
+    fn weight(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.endpoint.endpoint.weight).unwrap_or(NonZeroU32::MIN)
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.endpoint.live.in_flight()
+    }
+
+    fn is_eligible(&self, now: Moment) -> bool {
+        self.endpoint.live.is_eligible(now)
+    }
+}
+
+impl CoreGeneration {
+    pub(crate) fn new(shared: Arc<Generation>, rng: &mut fastrand::Rng) -> CoreGeneration {
+        let services = shared.services.iter().zip(&shared.plan.services);
+        let services = services
+            .map(|(service, plan)| CoreService {
+                upstreams: RefCell::new(Rc::new(upstreams(service, plan, &shared.families, rng))),
+                budget: LocalBudget::new(service.budget.clone()),
+            })
+            .collect();
+        CoreGeneration { shared, services }
+    }
+
+    /// The latest endpoints of a service: one atomic load and a comparison unless they changed.
+    pub(crate) fn upstreams(&self, service: usize, rng: &mut fastrand::Rng) -> Rc<Upstreams> {
+        let shared = &self.shared.services[service];
+        let mut latest = self.services[service].upstreams.borrow_mut();
+        if latest.version != shared.live.version() {
+            *latest = Rc::new(upstreams(shared, &self.shared.plan.services[service], &self.shared.families, rng));
+        }
+        latest.clone()
+    }
+}
+
+fn upstreams(service: &SharedService, plan: &Service, families: &Families, rng: &mut fastrand::Rng) -> Upstreams {
+    let set = service.live.latest();
+    let upstreams = set.endpoints().iter().map(|endpoint| upstream(endpoint, plan, families)).collect();
+    let fleet = Arc::new(Fleet::new(plan.balance, upstreams));
+    Upstreams { version: set.version(), balancer: Balancer::new(fleet, rng) }
+}
+
+fn upstream(live: &LiveEndpoint, plan: &Service, families: &Families) -> Upstream {
+    let name = live.endpoint.tls.as_ref().and_then(|name| ServerName::try_from(name.to_string()).ok());
+    let tls = name.zip(plan.tls.clone()).map(|(name, config)| TlsTarget { config, name });
+    let label = live.endpoint.address.to_string().into_boxed_str();
+    let metrics = families.endpoint(&plan.name, &label);
+    Upstream { endpoint: live.clone(), tls, label, metrics }
+}

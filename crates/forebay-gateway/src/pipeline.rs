@@ -1,0 +1,113 @@
+//! Carries out what the stages decide for one request, top to bottom, and leaves its traces in log and metrics.
+
+use forebay_http::problem::Problem;
+use forebay_http::server::{Request, Responder};
+use forebay_http::timer::Timer;
+use forebay_http::{RequestHead, ResponseHead, forwarded, trace};
+use forebay_telemetry::metrics::{MethodLabel, StatusClass};
+
+use crate::core::Core;
+use crate::forward;
+use crate::generation::CoreGeneration;
+use crate::path;
+use crate::plan::{Answer, Route};
+use crate::stage::{self, Verdict};
+use crate::visit::{Names, Visit, record};
+
+/// How long a client may take to receive an answer of Forebay's own.
+const OWN_ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Serves one request.
+pub(crate) async fn serve(core: &Core, mut request: Request<'_>) {
+    let generation = core.generation();
+    let plan = &generation.shared.plan;
+    let trace = trace::continue_or_start(&mut request.head, &mut core.rng.borrow_mut());
+    let client = forwarded::forward(&mut request.head, request.peer, &plan.trusted_proxies);
+    let mut visit = Visit::new(request.received, trace, client);
+    let decision = stage::decide(plan, &request.head, request.framing);
+    visit.route = decision.route;
+    match decision.verdict {
+        Verdict::Refuse(problem) => refuse(&mut request.responder, request.timer, &problem, &mut visit).await,
+        Verdict::Own => {
+            if let Some(route) = decision.route {
+                answer_self(&plan.routes[route], &mut request, &mut visit).await;
+            }
+        }
+        Verdict::Forward(service) => {
+            let route = &plan.routes[decision.route.unwrap_or_default()];
+            visit.service = Some(service);
+            forward::forward(core, &generation, route, service, &mut request, &mut visit).await;
+        }
+    }
+    leave_traces(core, &generation, &mut request, &visit);
+}
+
+/// Answers with a problem of Forebay's own; nothing when a response has begun already, which the connection then
+/// breaks off.
+pub(crate) async fn refuse(responder: &mut Responder<'_>, timer: &Timer, problem: &Problem, visit: &mut Visit) {
+    visit.fail(problem);
+    if responder.has_started() {
+        return;
+    }
+    let (head, body) = problem.response();
+    send_own(responder, timer, head, &body, visit).await;
+}
+
+async fn send_own(
+    responder: &mut Responder<'_>,
+    timer: &Timer,
+    head: ResponseHead,
+    body: &[u8],
+    visit: &mut Visit,
+) {
+    visit.status = Some(head.status());
+    let until = timer.now() + OWN_ANSWER_TIME;
+    // A client that does not take it is gone, and its connection ends unfinished.
+    let _ = timer.within(until, responder.send(head, body)).await;
+    visit.bytes_out = responder.body().body_bytes();
+}
+
+async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit) {
+    let (head, body) = match &route.answer {
+        Answer::Redirect { status, to } => {
+            let mut head = ResponseHead::new(*status);
+            head.fields_mut().append("location", location(route, to, &request.head).as_bytes());
+            (head, "")
+        }
+        Answer::Static { status, content_type, body } => {
+            let mut head = ResponseHead::new(*status);
+            head.fields_mut().append("content-type", content_type.as_bytes());
+            (head, body.as_str())
+        }
+        Answer::Service(_) => return,
+    };
+    send_own(&mut request.responder, request.timer, head, body.as_bytes(), visit).await;
+}
+
+/// The redirect's target, with what the pattern's `*` matched in place of its own, and the query kept.
+fn location(route: &Route, to: &str, head: &RequestHead) -> String {
+    let Some(base) = to.strip_suffix('*') else { return to.to_owned() };
+    let matched = route.pattern.path.segments.len();
+    let rest = path::after_segments(head.path(), matched);
+    match head.query() {
+        Some(query) => format!("{base}{rest}?{query}"),
+        None => format!("{base}{rest}"),
+    }
+}
+
+fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: &Visit) {
+    let shared = &generation.shared;
+    let now = core.now();
+    let metrics = &shared.routes[visit.route.unwrap_or(shared.plan.routes.len())];
+    let class = (MethodLabel::of(request.head.method_text().as_bytes()), StatusClass::of(visit.status));
+    metrics.duration.at(class).record(core.metrics, (now - visit.received).as_nanos() as u64);
+    if let Some(access) = core.access.borrow_mut().as_mut() {
+        let endpoint = visit.endpoint.map(|endpoint| endpoint.to_string()).unwrap_or_default();
+        let names = Names {
+            route: visit.route.map_or("", |route| &shared.plan.routes[route].name),
+            service: visit.service.map_or("", |service| &shared.plan.services[service].name),
+            endpoint: &endpoint,
+        };
+        access.write(&record(visit, &request.head, names, now));
+    }
+}

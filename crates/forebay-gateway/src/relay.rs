@@ -1,0 +1,182 @@
+//! The way back: a response to the client while the rest of the request may still be going out, and tunnels.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use forebay_clock::Moment;
+use forebay_http::body::{Incoming, Outgoing, RelayError, poll_relay};
+use forebay_http::client::Connection;
+use forebay_http::framing::{self, Framing};
+use forebay_http::problem::{Fault, Problem};
+use forebay_http::server::Request;
+use forebay_http::timer::Timer;
+use forebay_http::{Name, ResponseHead, forwarded};
+use forebay_shutdown::Kind;
+use forebay_telemetry::access::Side;
+
+use crate::forward::Errand;
+use crate::generation::Upstream;
+use crate::pipeline::refuse;
+use crate::visit::Visit;
+
+/// Gives the client the response whose head has arrived.
+pub(crate) async fn response(
+    errand: &Errand<'_>,
+    upstream: &Upstream,
+    mut connection: Box<Connection>,
+    mut head: ResponseHead,
+    request: &mut Request<'_>,
+    visit: &mut Visit,
+) {
+    let framing = match connection.start_response(&head, request.head.method()) {
+        Ok(framing) => framing,
+        Err(error) => {
+            let detail = format!("service {} sent a response that is not valid HTTP: {error}", errand.service.name);
+            let problem = Problem::new(502, "upstream-malformed", Fault::Upstream, detail);
+            return refuse(&mut request.responder, request.timer, &problem, visit).await;
+        }
+    };
+    if head.status() == 101 {
+        return switch(errand, connection, head, request, visit).await;
+    }
+    visit.status = Some(head.status());
+    let length = match framing {
+        Framing::None => framing::declared_length(&head),
+        framing => framing.length(),
+    };
+    let quiet = quiet_time(errand, &head);
+    head.fields_mut().append("via", forwarded::VIA.as_bytes());
+    request.responder.start(head, length);
+    let mut rest_of_request = !request.body.is_over();
+    let mut progress = Progress::new(request.timer, quiet);
+    let relayed = poll_fn(|cx| {
+        let (mut from, mut to) = connection.halves();
+        if rest_of_request {
+            match poll_relay(cx, &mut request.body, &mut to, |piece| {
+                visit.bytes_in += piece.len() as u64;
+                progress.made();
+            }) {
+                Poll::Pending => {}
+                // The upstream answers without reading on, which is its right; or the client has gone, which
+                // sending the response will show.
+                Poll::Ready(_) => rest_of_request = false,
+            }
+        }
+        match poll_relay(cx, &mut from, request.responder.body(), |_| progress.made()) {
+            Poll::Ready(relayed) => Poll::Ready(Some(relayed)),
+            Poll::Pending => progress.poll_stalled(cx).map(|()| None),
+        }
+    })
+    .await;
+    match relayed {
+        Some(Ok(())) => {
+            if connection.finish() {
+                errand.core.pool.put(u64::from(upstream.id().0), connection, errand.core.now());
+            }
+        }
+        // The head is out, so all that is left is to break off: the client sees that the body is not whole.
+        Some(Err(RelayError::Source(_))) => visit.failure = Some((Side::Upstream, "upstream-broken-midway")),
+        Some(Err(RelayError::Sink(_))) => visit.failure = Some((Side::Client, "client-gone")),
+        None => visit.failure = Some((Side::Upstream, "stalled")),
+    }
+}
+
+/// How long neither side may be silent. The route's patience, except for event streams, which are silent by nature.
+fn quiet_time(errand: &Errand<'_>, head: &ResponseHead) -> Duration {
+    let is_event_stream = head.fields().get(Name::ContentType).is_some_and(|media_type| {
+        media_type.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+    });
+    if is_event_stream { errand.limits.stream_idle_timeout } else { errand.route.timeout }
+}
+
+/// Switches protocols and carries bytes both ways until both ends are done.
+async fn switch(
+    errand: &Errand<'_>,
+    mut connection: Box<Connection>,
+    head: ResponseHead,
+    request: &mut Request<'_>,
+    visit: &mut Visit,
+) {
+    let Some(upgrade) = &errand.upgrade else {
+        let detail = format!("service {} switched protocols without being asked", errand.service.name);
+        let problem = Problem::new(502, "upstream-malformed", Fault::Upstream, detail);
+        return refuse(&mut request.responder, request.timer, &problem, visit).await;
+    };
+    visit.status = Some(101);
+    let counted = errand.core.tally.enter(Kind::Tunnel);
+    let protocol = head.fields().get(Name::Upgrade).unwrap_or(&upgrade.0).to_vec();
+    request.responder.start_tunnel(head, &protocol);
+    request.body.begin_tunnel();
+    let mut progress = Progress::new(request.timer, errand.limits.stream_idle_timeout);
+    let (mut up, mut down) = (Direction::Open, Direction::Open);
+    poll_fn(|cx| {
+        let (mut from, mut to) = connection.halves();
+        let one = up.poll(cx, &mut request.body, &mut to, |piece| {
+            visit.bytes_in += piece.len() as u64;
+            progress.made();
+        });
+        let other = down.poll(cx, &mut from, request.responder.body(), |_| progress.made());
+        if one.is_ready() && other.is_ready() {
+            return Poll::Ready(());
+        }
+        progress.poll_stalled(cx)
+    })
+    .await;
+    drop(counted);
+}
+
+/// One direction of a tunnel: after its end the other side is told so, while the other direction goes on.
+enum Direction {
+    Open,
+    Ending,
+    Closed,
+}
+
+impl Direction {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Incoming<'_>,
+        to: &mut Outgoing<'_>,
+        seen: impl FnMut(&[u8]),
+    ) -> Poll<()> {
+        if let Direction::Open = self {
+            // An error ends this direction as an end does.
+            let _ = ready!(poll_relay(cx, from, to, seen));
+            *self = Direction::Ending;
+        }
+        if let Direction::Ending = self {
+            let _ = ready!(to.poll_shutdown(cx));
+            *self = Direction::Closed;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Notices that nothing has moved for too long.
+struct Progress<'t> {
+    timer: &'t Timer,
+    quiet: Duration,
+    moved: bool,
+    until: Option<Moment>,
+}
+
+impl<'t> Progress<'t> {
+    fn new(timer: &'t Timer, quiet: Duration) -> Progress<'t> {
+        Progress { timer, quiet, moved: false, until: None }
+    }
+
+    fn made(&mut self) {
+        self.moved = true;
+    }
+
+    /// To be asked when all is pending.
+    fn poll_stalled(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.moved) {
+            self.until = None;
+        }
+        let until = *self.until.get_or_insert_with(|| self.timer.now() + self.quiet);
+        self.timer.poll_until(cx, until)
+    }
+}

@@ -1,0 +1,124 @@
+//! The gateway's metric families, and the handles that routes, services and endpoints hold.
+
+use forebay_telemetry::metrics::{
+    Buckets, Counter, Desc, Family, Gauge, Grid, Histogram, MethodLabel, Registry, StatusClass, Unit,
+};
+
+const DURATION: Desc<3> = Desc::new(
+    "http_server_request_duration_seconds",
+    "From a request's head to the last byte of its response.",
+    ["route", "method", "status_class"],
+)
+.unit(Unit::Seconds);
+const REFUSED: Desc<1> =
+    Desc::new("http_server_requests_refused", "Requests that were not valid HTTP, by problem.", ["problem"]);
+const CONNECTIONS: Desc<1> =
+    Desc::new("http_server_connections", "Open client connections, by listener role.", ["role"]);
+const ATTEMPTS: Desc<2> =
+    Desc::new("http_upstream_attempts", "Requests sent to an endpoint, retries included.", ["service", "endpoint"]);
+const FAILURES: Desc<2> = Desc::new(
+    "http_upstream_failures",
+    "Attempts that brought no response: refused, broken, timed out.",
+    ["service", "endpoint"],
+);
+const RETRIES: Desc<1> = Desc::new("http_upstream_retries", "Attempts after the first.", ["service"]);
+const DENIED: Desc<1> = Desc::new(
+    "http_upstream_retries_denied",
+    "Failed attempts that the retry budget left at that.",
+    ["service"],
+);
+const PANICS: Desc<1> = Desc::new(
+    "http_upstream_panic_picks",
+    "Requests sent to an endpoint believed unhealthy, because all are.",
+    ["service"],
+);
+const CONNECTS: Desc<1> =
+    Desc::new("http_upstream_connects", "Connections opened to endpoints.", ["service"]);
+const IDLE: Desc<0> =
+    Desc::new("http_upstream_connections_idle", "Kept connections to endpoints that no request uses.", []);
+
+/// All families of the gateway.
+#[derive(Clone)]
+pub struct Families {
+    duration: Family<Histogram, 3>,
+    refused: Family<Counter, 1>,
+    connections: Family<Gauge, 1>,
+    attempts: Family<Counter, 2>,
+    failures: Family<Counter, 2>,
+    retries: Family<Counter, 1>,
+    denied: Family<Counter, 1>,
+    panics: Family<Counter, 1>,
+    connects: Family<Counter, 1>,
+    idle: Family<Gauge, 0>,
+}
+
+impl Families {
+    /// Declares them; declaring them again yields the same.
+    pub fn new(registry: &Registry) -> Families {
+        Families {
+            duration: registry.histograms(DURATION, Buckets::HTTP),
+            refused: registry.counters(REFUSED),
+            connections: registry.gauges(CONNECTIONS),
+            attempts: registry.counters(ATTEMPTS),
+            failures: registry.counters(FAILURES),
+            retries: registry.counters(RETRIES),
+            denied: registry.counters(DENIED),
+            panics: registry.counters(PANICS),
+            connects: registry.counters(CONNECTS),
+            idle: registry.gauges(IDLE),
+        }
+    }
+
+    pub(crate) fn route(&self, route: &str) -> RouteMetrics {
+        RouteMetrics { duration: self.duration.grid([route]) }
+    }
+
+    pub(crate) fn service(&self, service: &str) -> ServiceMetrics {
+        ServiceMetrics {
+            retries: self.retries.series([service]),
+            denied: self.denied.series([service]),
+            panics: self.panics.series([service]),
+            connects: self.connects.series([service]),
+        }
+    }
+
+    pub(crate) fn endpoint(&self, service: &str, endpoint: &str) -> EndpointMetrics {
+        EndpointMetrics {
+            attempts: self.attempts.series([service, endpoint]),
+            failures: self.failures.series([service, endpoint]),
+        }
+    }
+
+    pub(crate) fn refused(&self, problem: &str) -> Counter {
+        self.refused.series([problem])
+    }
+
+    pub(crate) fn connections(&self, role: &str) -> Gauge {
+        self.connections.series([role])
+    }
+
+    pub(crate) fn idle(&self) -> Gauge {
+        self.idle.series([])
+    }
+}
+
+/// What a route holds.
+pub(crate) struct RouteMetrics {
+    pub(crate) duration: Grid<Histogram, 3, (MethodLabel, StatusClass)>,
+}
+
+/// What a service holds.
+#[derive(Clone)]
+pub(crate) struct ServiceMetrics {
+    pub(crate) retries: Counter,
+    pub(crate) denied: Counter,
+    pub(crate) panics: Counter,
+    pub(crate) connects: Counter,
+}
+
+/// What an endpoint holds.
+#[derive(Clone)]
+pub(crate) struct EndpointMetrics {
+    pub(crate) attempts: Counter,
+    pub(crate) failures: Counter,
+}

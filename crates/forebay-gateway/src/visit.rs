@@ -1,0 +1,92 @@
+//! What is remembered of one request for the access log and the metrics.
+
+use std::time::SystemTime;
+
+use forebay_clock::Moment;
+use forebay_http::RequestHead;
+use forebay_http::forwarded::Client;
+use forebay_http::problem::{Fault, Problem};
+use forebay_http::trace::TraceContext;
+use forebay_telemetry::access::{AccessRecord, Failure, Side};
+
+/// Facts of one request, filled in stage by stage.
+pub(crate) struct Visit {
+    pub(crate) received: Moment,
+    pub(crate) trace: TraceContext,
+    pub(crate) client: Client,
+    pub(crate) route: Option<usize>,
+    pub(crate) service: Option<usize>,
+    /// Where the last attempt went.
+    pub(crate) endpoint: Option<std::net::SocketAddr>,
+    pub(crate) attempts: u32,
+    /// Of the response that was begun.
+    pub(crate) status: Option<u16>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// From the start of the last attempt to its response's head, in nanoseconds.
+    pub(crate) upstream_ns: Option<u64>,
+    pub(crate) failure: Option<(Side, &'static str)>,
+}
+
+impl Visit {
+    pub(crate) fn new(received: Moment, trace: TraceContext, client: Client) -> Visit {
+        Visit {
+            received,
+            trace,
+            client,
+            route: None,
+            service: None,
+            endpoint: None,
+            attempts: 0,
+            status: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            upstream_ns: None,
+            failure: None,
+        }
+    }
+
+    pub(crate) fn fail(&mut self, problem: &Problem) {
+        self.failure = Some((side(problem.fault), problem.kind));
+    }
+}
+
+fn side(fault: Fault) -> Side {
+    match fault {
+        Fault::Client => Side::Client,
+        Fault::Gateway => Side::Forebay,
+        Fault::Upstream => Side::Upstream,
+    }
+}
+
+/// Names that the record borrows from the plan.
+pub(crate) struct Names<'a> {
+    pub(crate) route: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) endpoint: &'a str,
+}
+
+/// The line for the access log. The query is left out: it may carry secrets.
+pub(crate) fn record<'a>(visit: &Visit, head: &'a RequestHead, names: Names<'a>, now: Moment) -> AccessRecord<'a> {
+    let duration = now.since(visit.received);
+    let begun = SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH);
+    AccessRecord {
+        duration,
+        client: Some(visit.client.address),
+        method: head.method_text().as_bytes(),
+        host: head.authority().as_bytes(),
+        path: head.path().as_bytes(),
+        protocol: head.version().text(),
+        status: visit.status,
+        bytes_in: visit.bytes_in,
+        bytes_out: visit.bytes_out,
+        route: names.route,
+        service: names.service,
+        endpoint: names.endpoint,
+        attempts: visit.attempts,
+        upstream: visit.upstream_ns.map(std::time::Duration::from_nanos),
+        trace_id: visit.trace.trace_id,
+        failure: visit.failure.map(|(side, reason)| Failure { side, reason }),
+        ..AccessRecord::begun(begun)
+    }
+}
