@@ -3,9 +3,16 @@
 //! Absent here: any lock, allocation or system call on the path of a request; global state, except the one event
 //! log that the `tracing` facade asks for; the names of other crates' metrics, which live in their `telemetry.rs`.
 
+pub mod access;
 pub mod date;
+pub mod events;
 pub mod metrics;
 
 mod error;
+mod escape;
+mod json;
+mod output;
+mod worker;
 
 pub use self::error::TelemetryError;
+pub use self::output::{LineFormat, Output};
