@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -79,7 +79,7 @@ impl Sink {
 
 fn open(output: &Output) -> Result<File, TelemetryError> {
     // The streams are duplicated: Rust's own handles buffer by line and lock, and would write each line alone.
-    let stream = |stream, duplicate: io::Result<std::os::fd::OwnedFd>| {
+    let stream = |stream, duplicate: io::Result<OwnedFd>| {
         duplicate.map(File::from).map_err(|source| TelemetryError::OpenStream { stream, source })
     };
     match output {

@@ -41,13 +41,14 @@ pub struct AccessSettings {
     pub output: Output,
 }
 
-/// A running access log. Its owner closes it after the cores have ended; when dropped instead, the thread writes what
-/// there is and ends, but nobody waits for it.
+/// A running access log, shared by all cores. Its owner closes it after the cores have ended; when dropped instead, the
+/// thread writes what there is and ends, but nobody waits for it.
 #[derive(Debug)]
 pub struct AccessLog {
     shared: Arc<Shared>,
+    thread: Thread,
     // Taken by `close`.
-    worker: Option<Worker>,
+    worker: Mutex<Option<Worker>>,
     dropped: Counter,
 }
 
@@ -83,7 +84,8 @@ impl AccessLog {
             let shared = Arc::clone(&shared);
             move || run(drain, &shared)
         })?;
-        Ok(AccessLog { shared, worker: Some(worker), dropped })
+        let thread = worker.thread().clone();
+        Ok(AccessLog { shared, thread, worker: Mutex::new(Some(worker)), dropped })
     }
 
     /// The writing end for one core; call it on that core's thread.
@@ -95,7 +97,7 @@ impl AccessLog {
             core,
             frame: Vec::new(),
             bytes_since_wake: 0,
-            thread: self.worker.as_ref().map(|worker| worker.thread().clone()),
+            thread: self.thread.clone(),
             dropped: self.dropped.clone(),
         }
     }
@@ -103,27 +105,23 @@ impl AccessLog {
     /// Asks for the file to be opened again by its name, after logrotate has moved it.
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
-        self.wake();
+        self.thread.unpark();
     }
 
-    /// Writes out what cores have recorded, and ends the thread. Blocks for up to `within`.
+    /// Writes out what cores have recorded, and ends the thread. Blocks for up to `within`. What a core writes
+    /// later goes nowhere.
     ///
     /// # Errors
     /// [`TelemetryError::CloseTimeout`] when the output does not take the rest, for example a pipe that nobody reads.
-    pub fn close(mut self, within: Duration) -> Result<(), TelemetryError> {
+    pub fn close(&self, within: Duration) -> Result<(), TelemetryError> {
         self.ask_to_end();
-        self.worker.take().map_or(Ok(()), |worker| worker.join(within))
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        worker.map_or(Ok(()), |worker| worker.join(within))
     }
 
     fn ask_to_end(&self) {
         self.shared.close.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if let Some(worker) = &self.worker {
-            worker.thread().unpark();
-        }
+        self.thread.unpark();
     }
 }
 
@@ -159,7 +157,7 @@ pub struct AccessWriter {
     // Reused.
     frame: Vec<u8>,
     bytes_since_wake: usize,
-    thread: Option<Thread>,
+    thread: Thread,
     dropped: Counter,
 }
 
@@ -173,9 +171,48 @@ impl AccessWriter {
         self.bytes_since_wake += self.frame.len();
         if self.bytes_since_wake >= WAKE_BYTES {
             self.bytes_since_wake = 0;
-            if let Some(thread) = &self.thread {
-                thread.unpark();
-            }
+            self.thread.unpark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    /// A core's end whose ring is emptied only by hand.
+    fn without_thread(core: Core, dropped: Counter) -> (AccessWriter, Consumer<u8>) {
+        let (ring, reader) = RingBuffer::new(RING_BYTES);
+        let frame = Vec::new();
+        (AccessWriter { ring, core, frame, bytes_since_wake: 0, thread: thread::current(), dropped }, reader)
+    }
+
+    /// Writes `records` while nobody reads, then reads once into `path`; yields how many were dropped before and after.
+    fn drops(path: &str, records: usize) -> (u64, u64) {
+        let registry = Registry::new(1);
+        let dropped = registry.counters(DROPPED).series([]);
+        let (mut access, reader) = without_thread(registry.claim_core().unwrap(), dropped.clone());
+        (0..records).for_each(|_| access.write(&AccessRecord::begun(UNIX_EPOCH)));
+        let before = dropped.total();
+        let sink = Sink::open(Output::File(path.into())).unwrap();
+        let mut drain = Drain::new(LineFormat::Json, sink, dropped.clone(), Clock::manual());
+        drain.adopt(&mut vec![reader]);
+        drain.pass();
+        (before, dropped.total())
+    }
+
+    #[test]
+    fn a_full_ring_drops_and_counts() {
+        let mut frame = Vec::new();
+        wire::encode(&AccessRecord::begun(UNIX_EPOCH), &mut frame);
+        let room = RING_BYTES / frame.len();
+        assert_eq!(drops("/dev/null", room), (0, 0));
+        assert_eq!(drops("/dev/null", room + 5), (5, 5));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted() {
+        assert_eq!(drops("/dev/full", 10), (0, 10));
     }
 }

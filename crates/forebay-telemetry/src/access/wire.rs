@@ -136,10 +136,14 @@ fn put_str(out: &mut Vec<u8>, text: &str) {
 
 /// Appends the first `keep` bytes, and the mark when there are more.
 fn put_text(out: &mut Vec<u8>, bytes: &[u8], keep: usize) {
-    let mark = if keep < bytes.len() { CUT_MARK } else { "" };
-    out.extend_from_slice(&((keep + mark.len()) as u16).to_ne_bytes());
-    out.extend_from_slice(&bytes[..keep]);
-    out.extend_from_slice(mark.as_bytes());
+    if keep < bytes.len() {
+        out.extend_from_slice(&((keep + CUT_MARK.len()) as u16).to_ne_bytes());
+        out.extend_from_slice(&bytes[..keep]);
+        out.extend_from_slice(CUT_MARK.as_bytes());
+    } else {
+        out.extend_from_slice(&(bytes.len() as u16).to_ne_bytes());
+        out.extend_from_slice(bytes);
+    }
 }
 
 struct Reader<'a>(&'a [u8]);

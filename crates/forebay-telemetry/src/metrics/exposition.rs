@@ -22,17 +22,13 @@ impl Exposition {
     pub fn negotiate(accept: Option<&str>) -> Exposition {
         let (mut open_metrics, mut text) = (0.0, 0.0);
         for range in accept.unwrap_or_default().split(',').map(MediaRange::parse) {
-            let quality = match range.media {
-                media if media.eq_ignore_ascii_case("application/openmetrics-text") => &mut open_metrics,
-                media if media.eq_ignore_ascii_case("text/plain") => &mut text,
-                _ => continue,
-            };
-            let version_fits = match range.version {
-                None => true,
-                Some(version) => version == "1.0.0" || media_is_text(range.media),
-            };
-            if version_fits && range.quality > *quality {
-                *quality = range.quality;
+            if range.media.eq_ignore_ascii_case("text/plain") {
+                text = range.quality.max(text);
+            }
+            if range.media.eq_ignore_ascii_case("application/openmetrics-text")
+                && matches!(range.version, None | Some("1.0.0"))
+            {
+                open_metrics = range.quality.max(open_metrics);
             }
         }
         if open_metrics > 0.0 && open_metrics >= text {
@@ -49,10 +45,6 @@ impl Exposition {
             Exposition::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
-}
-
-fn media_is_text(media: &str) -> bool {
-    media.eq_ignore_ascii_case("text/plain")
 }
 
 /// One element of `Accept` (RFC 9110 §12.5.1), as far as it matters here.
