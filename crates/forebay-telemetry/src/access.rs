@@ -1,8 +1,9 @@
 //! The access log: one line per request, written by a thread of its own.
 //!
-//! A core describes a finished request as an [`AccessRecord`], which borrows everything, and its [`AccessWriter`]
-//! copies it into a ring that only this core fills and only the log's thread empties: no allocation, no lock, no
-//! system call. The thread formats and writes in batches. When it cannot keep up, records are dropped, counted in
+//! A core describes a finished request as an [`AccessRecord`], which borrows everything, and its
+//! [`AccessWriter`] copies it into a ring that only this core fills and only the log's thread empties: no
+//! allocation, no lock, and one system call, to wake the thread, in some thousand records. The thread formats
+//! and writes in batches. When it cannot keep up, records are dropped, counted in
 //! `forebay_access_log_dropped_total`, and the count is logged; a request never waits for its log line.
 //!
 //! A gateway without an access log holds no `AccessWriter` and does nothing:

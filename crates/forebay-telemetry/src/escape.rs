@@ -20,8 +20,8 @@ pub(crate) fn json_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
-/// Appends `bytes` for people: as they are when that is plain, in quotes when they are empty or hold a space, a quote
-/// or `=`. What a terminal would act on, and what is not UTF-8, is written as an escape.
+/// Appends `bytes` for people: as they are when that is plain, in quotes when they are empty or hold a space,
+/// a quote or `=`. What a terminal would act on, and what is not UTF-8, is written as an escape.
 pub(crate) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     let quoted = bytes.is_empty() || bytes.iter().any(|byte| matches!(byte, b' ' | b'"' | b'='));
     if quoted {
@@ -62,11 +62,12 @@ fn escape(out: &mut Vec<u8>, text: &str, special: impl Fn(&mut Vec<u8>, char)) {
     out.extend_from_slice(rest.as_bytes());
 }
 
-/// Characters that make a terminal or a viewer show something else than what is there: controls (C0, DEL, C1), line
-/// and paragraph separators, and the marks that reverse the direction of writing (Unicode UTS #55).
+/// Characters that make a terminal or a viewer show something else than what is there: controls (C0, DEL,
+/// C1), line and paragraph separators, and the marks that reverse the direction of writing (Unicode UTS #55).
 fn deceives(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}')
+        || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Appends formatted text; unlike `write!`, with nothing to handle, because memory cannot fail.

@@ -1,9 +1,9 @@
 //! The event log: the process's own messages, on standard error.
 //!
-//! Crates write events with the `tracing` macros: a fixed message, the data in fields, each event in one place. This
-//! module turns them into lines and hands them to a thread that writes them, so that a terminal or a journal that
-//! does not keep up never holds up a core: past [`LINES_MAX`] waiting lines, lines are dropped and counted.
-//! Spans are ignored: requests are traced elsewhere.
+//! Crates write events with the `tracing` macros: a fixed message, the data in fields, each event in one
+//! place. This module turns them into lines and hands them to a thread that writes them, so that a terminal
+//! or a journal that does not keep up never holds up a core: past [`LINES_MAX`] waiting lines, lines are
+//! dropped and counted. Spans are ignored: requests are traced elsewhere.
 //!
 //! ```
 //! use forebay_telemetry::events::{LevelFilter, LogSettings, init};
@@ -41,7 +41,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// What the event log shows, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The least important level that is shown. Other people's crates are shown from `WARN`, unless this is `TRACE`.
+    /// The least important level that is shown. Other people's crates are shown from `WARN`, unless this is
+    /// `TRACE`.
     pub level: LevelFilter,
     /// Text when standard error is a terminal and JSON otherwise, unless given.
     pub format: Option<LineFormat>,
@@ -49,8 +50,8 @@ pub struct LogSettings {
     pub no_color: bool,
 }
 
-/// Keeps the event log's thread. Dropped at the end of `main`, it waits until the last line is written, for a second at
-/// most; events after that are written directly.
+/// Keeps the event log's thread. Dropped at the end of `main`, it waits until the last line is written, for a
+/// second at most; events after that are written directly.
 #[derive(Debug)]
 pub struct Guard {
     level: Arc<Level>,

@@ -45,8 +45,8 @@ impl Sink {
         Ok(Sink { file: open(&output)?, output, is_torn: false })
     }
 
-    /// Opens a file again by its name, after something like logrotate has moved it away. When that fails, the sink
-    /// goes on with what it has.
+    /// Opens a file again by its name, after something like logrotate has moved it away. When that fails, the
+    /// sink goes on with what it has.
     pub(crate) fn reopen(&mut self) -> Result<(), TelemetryError> {
         if matches!(self.output, Output::File(_)) {
             self.file = open(&self.output)?;
@@ -78,7 +78,8 @@ impl Sink {
 }
 
 fn open(output: &Output) -> Result<File, TelemetryError> {
-    // The streams are duplicated: Rust's own handles buffer by line and lock, and would write each line alone.
+    // The streams are duplicated: Rust's own handles buffer by line and lock, and would write each line
+    // alone.
     let stream = |stream, duplicate: io::Result<OwnedFd>| {
         duplicate.map(File::from).map_err(|source| TelemetryError::OpenStream { stream, source })
     };

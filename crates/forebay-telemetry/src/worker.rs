@@ -1,5 +1,5 @@
-//! A thread that writes a log, and the wait for its end, which is bounded: a pipe that nobody reads would otherwise
-//! keep the process from ending.
+//! A thread that writes a log, and the wait for its end, which is bounded: a pipe that nobody reads would
+//! otherwise keep the process from ending.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle, Thread};

@@ -1,4 +1,5 @@
-//! What users of the crate see: the two expositions whole, the access log in a file, the life of the event log.
+//! What users of the crate see: the two expositions whole, the access log in a file, the life of the event
+//! log.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Empties the rings of all cores into the output. One pass at a time; whoever calls it decides when.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use forebay_clock::{Clock, Moment};
@@ -11,8 +12,8 @@ use crate::TelemetryError;
 use crate::metrics::Counter;
 use crate::output::{LineFormat, Sink};
 
-/// Lines are written out once this many bytes have gathered: large enough that the system call's cost vanishes, small
-/// enough to stay in the processor's cache.
+/// Lines are written out once this many bytes have gathered: large enough that the system call's cost
+/// vanishes, small enough to stay in the processor's cache.
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// Losses are logged at most this often: the log must not add to the load that caused them.
@@ -31,7 +32,7 @@ pub(super) struct Drain {
 
 impl Drain {
     pub(super) fn new(format: LineFormat, sink: Sink, dropped: Counter, clock: Clock) -> Drain {
-        let losses = Losses { dropped, reported: 0, next_report: Moment::START, clock, is_failing: false };
+        let losses = Losses::new(dropped, clock);
         Drain { format, sink, rings: Vec::new(), frames: Vec::new(), lines: Vec::new(), losses }
     }
 
@@ -83,8 +84,8 @@ fn write_out(lines: &mut Vec<u8>, sink: &mut Sink, losses: &mut Losses) {
     lines.clear();
 }
 
-/// Moves all bytes of the ring into `frames`. They are copied so that the core has its room back before the slow part,
-/// formatting and writing, begins. Cores publish whole frames only.
+/// Moves all bytes of the ring into `frames`. They are copied so that the core has its room back before the
+/// slow part, formatting and writing, begins. Cores publish whole frames only.
 fn empty(ring: &mut Consumer<u8>, frames: &mut Vec<u8>) {
     frames.clear();
     // Asking for no more than there is cannot fail.
@@ -105,7 +106,14 @@ struct Losses {
 }
 
 impl Losses {
-    /// Counts a batch that could not be written, all of it. An error is logged when it begins, not for each batch.
+    fn new(dropped: Counter, clock: Clock) -> Losses {
+        // The counter outlives a log that a reload replaces, and that log has reported its own losses.
+        let reported = dropped.total();
+        Losses { dropped, reported, next_report: Moment::START, clock, is_failing: false }
+    }
+
+    /// Counts a batch that could not be written, all of it. An error is logged when it begins, not for each
+    /// batch.
     fn count(&mut self, error: &io::Error, lines: &[u8]) {
         self.dropped.add_shared(lines.iter().filter(|&&byte| byte == b'\n').count() as u64);
         if !self.is_failing {
@@ -115,12 +123,42 @@ impl Losses {
     }
 
     fn report(&mut self, at_once: bool) {
+        if let Some(dropped) = self.due(at_once) {
+            tracing::warn!(dropped, "access log could not keep up; records were dropped");
+        }
+    }
+
+    /// How many losses are to be reported now.
+    fn due(&mut self, at_once: bool) -> Option<u64> {
         let (total, now) = (self.dropped.total(), self.clock.now());
         if total == self.reported || (now < self.next_report && !at_once) {
-            return;
+            return None;
         }
-        tracing::warn!(dropped = total - self.reported, "access log could not keep up; records were dropped");
-        self.reported = total;
         self.next_report = now + LOSS_REPORT_EVERY;
+        Some(total - mem::replace(&mut self.reported, total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Desc, Registry};
+
+    #[test]
+    fn losses_are_reported_at_first_and_then_every_ten_seconds() {
+        let clock = Clock::manual();
+        let dropped = Registry::new(0).counters(Desc::new("dropped", "", [])).series([]);
+        dropped.add_shared(100);
+        let mut losses = Losses::new(dropped.clone(), clock.clone());
+        assert_eq!(losses.due(false), None, "an earlier log has reported these");
+        dropped.add_shared(1);
+        assert_eq!(losses.due(false), Some(1));
+        dropped.add_shared(2);
+        assert_eq!(losses.due(false), None);
+        clock.advance(LOSS_REPORT_EVERY);
+        assert_eq!(losses.due(false), Some(2));
+        assert_eq!(losses.due(false), None);
+        dropped.add_shared(3);
+        assert_eq!(losses.due(true), Some(3));
     }
 }

@@ -17,10 +17,12 @@ use crate::metrics::{Core, Counter, Desc, Registry};
 use crate::output::{LineFormat, Output, Sink};
 use crate::worker::Worker;
 
-/// One core's ring. A record takes about 200 bytes: 10,000 fit, which is 50 ms of the most that one core can serve.
+/// One core's ring. A record takes about 200 bytes: 10,000 fit, which is 50 ms of the most that one core can
+/// serve.
 pub const RING_BYTES: usize = 2 * 1024 * 1024;
 
-/// After this many bytes a core wakes the thread. The other three quarters of the ring are its time to wake up in.
+/// After this many bytes a core wakes the thread. The other three quarters of the ring are its time to wake
+/// up in.
 const WAKE_BYTES: usize = RING_BYTES / 4;
 
 /// Without being woken, the thread looks this often: how late a line may be on a quiet machine.
@@ -41,8 +43,8 @@ pub struct AccessSettings {
     pub output: Output,
 }
 
-/// A running access log, shared by all cores. Its owner closes it after the cores have ended; when dropped instead, the
-/// thread writes what there is and ends, but nobody waits for it.
+/// A running access log, shared by all cores. Its owner closes it after the cores have ended; when dropped
+/// instead, the thread writes what there is and ends, but nobody waits for it.
 #[derive(Debug)]
 pub struct AccessLog {
     shared: Arc<Shared>,
@@ -108,11 +110,12 @@ impl AccessLog {
         self.thread.unpark();
     }
 
-    /// Writes out what cores have recorded, and ends the thread. Blocks for up to `within`. What a core writes
-    /// later goes nowhere.
+    /// Writes out what cores have recorded, and ends the thread. Blocks for up to `within`. What a core
+    /// writes later goes nowhere.
     ///
     /// # Errors
-    /// [`TelemetryError::CloseTimeout`] when the output does not take the rest, for example a pipe that nobody reads.
+    /// [`TelemetryError::CloseTimeout`] when the output does not take the rest, for example a pipe that
+    /// nobody reads.
     pub fn close(&self, within: Duration) -> Result<(), TelemetryError> {
         self.ask_to_end();
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -188,7 +191,8 @@ mod tests {
         (AccessWriter { ring, core, frame, bytes_since_wake: 0, thread: thread::current(), dropped }, reader)
     }
 
-    /// Writes `records` while nobody reads, then reads once into `path`; yields how many were dropped before and after.
+    /// Writes `records` while nobody reads, then reads once into `path`; yields how many were dropped before
+    /// and after.
     fn drops(path: &str, records: usize) -> (u64, u64) {
         let registry = Registry::new(1);
         let dropped = registry.counters(DROPPED).series([]);

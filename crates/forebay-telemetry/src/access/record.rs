@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-/// Extra fields of one record: every stage of the pipeline that may answer or change a request has room for one.
+/// Extra fields of one record: every stage of the pipeline that may answer or change a request has room for
+/// one.
 pub const EXTRA_MAX: usize = 8;
 
-/// One finished request. Everything is borrowed: writing it is the only copy. Empty text and `None` mean "there was
-/// none", and leave no field in the log.
+/// One finished request. Everything is borrowed: writing it is the only copy. Empty text and `None` mean
+/// "there was none", and leave no field in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessRecord<'a> {
     /// When the first byte of the request arrived.
@@ -118,8 +119,8 @@ impl<'a> Extra<'a> {
         Extra { fields: [("", ""); EXTRA_MAX], len: 0 }
     }
 
-    /// Adds a field, for example `("cache", "hit")`; false when there is no room left. The name must differ from
-    /// the record's own and from those added before.
+    /// Adds a field, for example `("cache", "hit")`; false when there is no room left. The name must differ
+    /// from the record's own and from those added before.
     pub fn push(&mut self, name: &'a str, value: &'a str) -> bool {
         let Some(free) = self.fields.get_mut(self.len) else {
             return false;

@@ -1,13 +1,13 @@
-//! Records as bytes in a ring: fixed numbers first, then texts with their lengths. Read by the same process that
-//! wrote them, never stored.
+//! Records as bytes in a ring: fixed numbers first, then texts with their lengths. Read by the same process
+//! that wrote them, never stored.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::record::{AccessRecord, Extra, Failure, Side};
 
-/// Longer texts are cut. A path of this length is already an attack or a mistake, and one record must not push
-/// thousands of others out of the ring.
+/// Longer texts are cut. A path of this length is already an attack or a mistake, and one record must not
+/// push thousands of others out of the ring.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
 
 /// Says in the log that a text was cut.
@@ -55,7 +55,8 @@ pub(super) fn encode(record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     out[..FRAME_HEAD_BYTES].copy_from_slice(&len.to_ne_bytes());
 }
 
-/// Takes the next record off the front of `frames`; none at their end, or when they are not what [`encode`] wrote.
+/// Takes the next record off the front of `frames`; none at their end, or when they are not what [`encode`]
+/// wrote.
 pub(super) fn decode<'a>(frames: &mut &'a [u8]) -> Option<AccessRecord<'a>> {
     let mut whole = Reader(frames);
     let len = u32::from_ne_bytes(whole.array()?);
@@ -183,6 +184,8 @@ mod tests {
     use proptest::option;
     use proptest::prelude::*;
 
+    const SIDES: [Side; 3] = [Side::Client, Side::Upstream, Side::Forebay];
+
     proptest! {
         #[test]
         fn a_record_is_read_as_it_was_written(
@@ -192,7 +195,7 @@ mod tests {
             status in option::of(100u16..),
             (method, host, path) in any::<(Vec<u8>, Vec<u8>, Vec<u8>)>(),
             texts in prop::array::uniform4(".*"),
-            failure in option::of((prop::sample::select(vec![Side::Client, Side::Upstream, Side::Forebay]), ".*")),
+            failure in option::of((prop::sample::select(&SIDES[..]), ".*")),
             extras in prop::collection::vec((".*", ".*"), 0..=crate::access::EXTRA_MAX),
         ) {
             let mut extra = Extra::new();

@@ -113,16 +113,23 @@ mod tests {
         check(
             Style::Json,
             &message,
-            r#"{"time":"1970-01-01T00:00:00.000Z","level":"warn","target":"forebay_gateway::pool","message":"connection \"refused\"","fields":{"endpoint":"127.0.0.1:9001","attempt":2}}"#,
+            concat!(
+                r#"{"time":"1970-01-01T00:00:00.000Z","level":"warn","target":"forebay_gateway::pool","#,
+                r#""message":"connection \"refused\"","fields":{"endpoint":"127.0.0.1:9001","attempt":2}}"#,
+            ),
         );
         check(
             Style::Text { color: false },
             &message,
-            r#"1970-01-01T00:00:00.000Z WARN  forebay_gateway::pool: connection \"refused\" endpoint=127.0.0.1:9001 attempt=2"#,
+            concat!(
+                r#"1970-01-01T00:00:00.000Z WARN  forebay_gateway::pool: connection \"refused\" "#,
+                "endpoint=127.0.0.1:9001 attempt=2",
+            ),
         );
         let colored = concat!(
-            "\x1b[2m1970-01-01T00:00:00.000Z\x1b[0m \x1b[33mWARN \x1b[0m \x1b[2mforebay_gateway::pool:\x1b[0m ",
-            "connection \\\"refused\\\" \x1b[2mendpoint=\x1b[0m127.0.0.1:9001 \x1b[2mattempt=\x1b[0m2",
+            "\x1b[2m1970-01-01T00:00:00.000Z\x1b[0m \x1b[33mWARN \x1b[0m ",
+            "\x1b[2mforebay_gateway::pool:\x1b[0m connection \\\"refused\\\" ",
+            "\x1b[2mendpoint=\x1b[0m127.0.0.1:9001 \x1b[2mattempt=\x1b[0m2",
         );
         check(Style::Text { color: true }, &message, colored);
     }
@@ -131,7 +138,8 @@ mod tests {
         #[test]
         fn any_text_is_one_line(text: String, value: String) {
             let fields = [("field", Value::Text(value))];
-            let message = Message { time: UNIX_EPOCH, level: Level::INFO, target: "t", text: &text, fields: &fields };
+            let (time, level, target) = (UNIX_EPOCH, Level::INFO, "t");
+            let message = Message { time, level, target, text: &text, fields: &fields };
             let json = message.to_line(Style::Json);
             prop_assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
             for line in [json, message.to_line(Style::Text { color: false })] {

@@ -43,8 +43,8 @@ impl Level {
         FILTERS[usize::from(self.0.load(Relaxed))]
     }
 
-    /// The filter for one target. Libraries explain themselves at length to those who develop them; the people who run
-    /// Forebay asked Forebay.
+    /// The filter for one target. Libraries explain themselves at length to those who develop them; the
+    /// people who run Forebay asked Forebay.
     fn for_target(&self, target: &str) -> LevelFilter {
         match self.get() {
             LevelFilter::TRACE => LevelFilter::TRACE,

@@ -17,8 +17,9 @@ pub enum Exposition {
 }
 
 impl Exposition {
-    /// The format for an `Accept` header. OpenMetrics must be asked for by name; everything else gets Prometheus
-    /// text, also a client that would rather have neither: a person with curl is helped, no scraper is hurt.
+    /// The format for an `Accept` header. OpenMetrics must be asked for by name; everything else gets
+    /// Prometheus text, also a client that would rather have neither: a person with curl is helped, no
+    /// scraper is hurt.
     pub fn negotiate(accept: Option<&str>) -> Exposition {
         let (mut open_metrics, mut text) = (0.0, 0.0);
         for range in accept.unwrap_or_default().split(',').map(MediaRange::parse) {
@@ -201,8 +202,8 @@ fn escape(f: &mut fmt::Formatter<'_>, text: &str, quotes: bool) -> fmt::Result {
     f.write_str(rest)
 }
 
-/// Exact decimal seconds, always with a fraction. OpenMetrics wants `le="1.0"`; Prometheus text would also take
-/// `le="1"`, but a series must not change its name with the format it is read in.
+/// Exact decimal seconds, always with a fraction. OpenMetrics wants `le="1.0"`; Prometheus text would also
+/// take `le="1"`, but a series must not change its name with the format it is read in.
 struct Seconds(u128);
 
 impl fmt::Display for Seconds {

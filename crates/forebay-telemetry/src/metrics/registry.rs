@@ -91,7 +91,8 @@ impl Registry {
         self.family(desc, buckets)
     }
 
-    /// Gauges whose values `observe` sets each time somebody reads. It runs on the reader's thread and must not wait.
+    /// Gauges whose values `observe` sets each time somebody reads. It runs on the reader's thread and must
+    /// not wait.
     ///
     /// # Panics
     /// When another family has the name.
