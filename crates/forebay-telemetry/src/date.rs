@@ -1,4 +1,5 @@
-//! Dates as text: IMF-fixdate for HTTP, RFC 3339 for logs. UTC only, formats only; nothing here reads a clock.
+//! Dates as text: IMF-fixdate for HTTP, RFC 3339 for logs. UTC only, formats only; nothing here reads a
+//! clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,8 +11,8 @@ const LAST_SECOND: u64 = 253_402_300_799;
 const WEEKDAYS: &[u8; 21] = b"MonTueWedThuFriSatSun";
 const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 
-/// A date for HTTP's `Date` and its kin, as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7). Callers keep it
-/// for a second. Times before 1970 or after 9999 become the nearest that can be written.
+/// A date for HTTP's `Date` and its kin, as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7). Callers keep
+/// it for a second. Times before 1970 or after 9999 become the nearest that can be written.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -32,8 +33,8 @@ pub fn imf_fixdate(time: SystemTime) -> [u8; 29] {
     text
 }
 
-/// A time for logs, to the millisecond, as `1994-11-06T08:49:37.000Z` (RFC 3339). Times before 1970 or after 9999
-/// become the nearest that can be written.
+/// A time for logs, to the millisecond, as `1994-11-06T08:49:37.000Z` (RFC 3339). Times before 1970 or after
+/// 9999 become the nearest that can be written.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -90,8 +91,8 @@ impl Utc {
 /// Year, month and day from the days since 1970-01-01.
 ///
 /// Years are counted from March, so that the leap day ends a year and the month lengths before it repeat in a
-/// pattern of 153 days per five months (as in Richards, "Calendars", Explanatory Supplement to the Astronomical
-/// Almanac, 2013, §15.11).
+/// pattern of 153 days per five months (the method of Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms").
 fn civil_date(days: u64) -> (u64, u64, u64) {
     const DAYS_PER_400_YEARS: u64 = 146_097;
     // 0000-03-01, the start of a cycle of 400 years, is 719,468 days before 1970-01-01.

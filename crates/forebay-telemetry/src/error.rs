@@ -1,4 +1,5 @@
-//! What can go wrong with telemetry. Never while a request is served: only when something is opened or started.
+//! What can go wrong with telemetry. Never while a request is served: only when something is opened or
+//! started.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Metrics: sharded per core when recorded, summed when read.
 //!
 //! A crate declares its families as [`Desc`] constants in its `telemetry.rs` and makes them from the one
-//! [`Registry`]. Routes, services and endpoints hold handles ([`Counter`], [`Gauge`], [`Histogram`], [`Grid`]), and
-//! every core records through them with its own [`Core`]:
+//! [`Registry`]. Routes, services and endpoints hold handles ([`Counter`], [`Gauge`], [`Histogram`],
+//! [`Grid`]), and every core records through them with its own [`Core`]:
 //!
 //! ```
 //! use forebay_telemetry::TelemetryError;

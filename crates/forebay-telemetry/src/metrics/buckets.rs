@@ -14,8 +14,8 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// Durations of HTTP exchanges: the bounds OpenTelemetry advises for `http.server.request.duration`, 5 ms to
-    /// 10 s, and three below. A service behind a proxy on the same machine answers in well under 5 ms, and
+    /// Durations of HTTP exchanges: the bounds OpenTelemetry advises for `http.server.request.duration`, 5 ms
+    /// to 10 s, and three below. A service behind a proxy on the same machine answers in well under 5 ms, and
     /// quantiles interpolated within one bucket from 0 to 5 ms would say nothing about it.
     pub const HTTP: &'static Buckets = &Buckets::new(&[
         500_000,
@@ -40,7 +40,8 @@ impl Buckets {
     /// Buckets with these upper bounds in nanoseconds; one more bucket holds what is above the last.
     ///
     /// # Panics
-    /// Unless there are 1 to [`BOUNDS_MAX`] bounds, strictly ascending. In a constant this is a compile error.
+    /// Unless there are 1 to [`BOUNDS_MAX`] bounds, strictly ascending. In a constant this is a compile
+    /// error.
     pub const fn new(bounds_nanos: &[u64]) -> Buckets {
         assert!(
             !bounds_nanos.is_empty() && bounds_nanos.len() <= BOUNDS_MAX,
@@ -116,7 +117,10 @@ mod tests {
         }
 
         #[test]
-        fn any_bounds_will_do(bounds in prop::collection::btree_set(any::<u64>(), 1..=BOUNDS_MAX), nanos: u64) {
+        fn any_bounds_will_do(
+            bounds in prop::collection::btree_set(any::<u64>(), 1..=BOUNDS_MAX),
+            nanos: u64,
+        ) {
             let buckets = Buckets::new(&bounds.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(buckets.index(nanos), index_by_definition(&buckets, nanos));
         }

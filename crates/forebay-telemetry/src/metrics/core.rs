@@ -6,6 +6,12 @@ use std::marker::PhantomData;
 ///
 /// A `Core` is copied freely on the thread that claimed it and cannot leave that thread. This is what makes
 /// "load, add, store" sound as an increment: no second writer can exist.
+///
+/// ```compile_fail,E0277
+/// # let registry = forebay_telemetry::metrics::Registry::new(1);
+/// let core = registry.claim_core().unwrap();
+/// std::thread::spawn(move || drop(core));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Core {
     shard: usize,

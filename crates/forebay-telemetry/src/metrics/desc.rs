@@ -28,14 +28,16 @@ impl Unit {
     }
 }
 
-/// Name, help and label names of a family with `N` labels. Declare it as a constant in a crate's `telemetry.rs`, so
-/// that a bad name does not compile:
+/// Name, help and label names of a family with `N` labels. Declare it as a constant in a crate's
+/// `telemetry.rs`, so that a bad name does not compile:
 ///
 /// ```
 /// use forebay_telemetry::metrics::{Desc, Unit};
 ///
-/// const ATTEMPTS: Desc<2> = Desc::new("upstream_attempts", "Requests sent to endpoints.", ["service", "endpoint"]);
-/// const SENT: Desc<1> = Desc::new("sent_bytes", "Bytes sent to clients.", ["route"]).unit(Unit::Bytes);
+/// const ATTEMPTS: Desc<2> =
+///     Desc::new("upstream_attempts", "Requests sent to endpoints.", ["service", "endpoint"]);
+/// const SENT: Desc<1> =
+///     Desc::new("sent_bytes", "Bytes sent to clients.", ["route"]).unit(Unit::Bytes);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Desc<const N: usize> {
@@ -49,8 +51,8 @@ impl<const N: usize> Desc<N> {
     /// A family. A counter's name is given without `_total`: the exposition adds it.
     ///
     /// # Panics
-    /// When a name is not one the exposition formats allow, is reserved by them, or a label is given twice. In a
-    /// constant this is a compile error.
+    /// When a name is not one the exposition formats allow, is reserved by them, or a label is given twice.
+    /// In a constant this is a compile error.
     pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Desc<N> {
         assert!(is_name(name), "a metric name is letters, digits and underscores, not starting with a digit");
         let mut at = 0;

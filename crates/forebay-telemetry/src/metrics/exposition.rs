@@ -17,22 +17,19 @@ pub enum Exposition {
 }
 
 impl Exposition {
-    /// The format for an `Accept` header. OpenMetrics must be asked for by name; everything else gets Prometheus
-    /// text, also a client that would rather have neither: a person with curl is helped, no scraper is hurt.
+    /// The format for an `Accept` header. OpenMetrics must be asked for by name; everything else gets
+    /// Prometheus text, also a client that would rather have neither: a person with curl is helped, no
+    /// scraper is hurt.
     pub fn negotiate(accept: Option<&str>) -> Exposition {
         let (mut open_metrics, mut text) = (0.0, 0.0);
         for range in accept.unwrap_or_default().split(',').map(MediaRange::parse) {
-            let quality = match range.media {
-                media if media.eq_ignore_ascii_case("application/openmetrics-text") => &mut open_metrics,
-                media if media.eq_ignore_ascii_case("text/plain") => &mut text,
-                _ => continue,
-            };
-            let version_fits = match range.version {
-                None => true,
-                Some(version) => version == "1.0.0" || media_is_text(range.media),
-            };
-            if version_fits && range.quality > *quality {
-                *quality = range.quality;
+            if range.media.eq_ignore_ascii_case("text/plain") {
+                text = range.quality.max(text);
+            }
+            if range.media.eq_ignore_ascii_case("application/openmetrics-text")
+                && matches!(range.version, None | Some("1.0.0"))
+            {
+                open_metrics = range.quality.max(open_metrics);
             }
         }
         if open_metrics > 0.0 && open_metrics >= text {
@@ -49,10 +46,6 @@ impl Exposition {
             Exposition::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
-}
-
-fn media_is_text(media: &str) -> bool {
-    media.eq_ignore_ascii_case("text/plain")
 }
 
 /// One element of `Accept` (RFC 9110 §12.5.1), as far as it matters here.
@@ -209,8 +202,8 @@ fn escape(f: &mut fmt::Formatter<'_>, text: &str, quotes: bool) -> fmt::Result {
     f.write_str(rest)
 }
 
-/// Exact decimal seconds, always with a fraction. OpenMetrics wants `le="1.0"`; Prometheus text would also take
-/// `le="1"`, but a series must not change its name with the format it is read in.
+/// Exact decimal seconds, always with a fraction. OpenMetrics wants `le="1.0"`; Prometheus text would also
+/// take `le="1"`, but a series must not change its name with the format it is read in.
 struct Seconds(u128);
 
 impl fmt::Display for Seconds {

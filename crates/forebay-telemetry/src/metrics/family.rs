@@ -1,9 +1,9 @@
 //! A family: all series of one name. Decides which series exist; never runs on the record path.
 //!
-//! A series lives as long as somebody holds a handle. Whoever asks for the same label values gets the same series,
-//! so a reload that takes its handles before it drops the old ones never makes a counter go backwards. Once the last
-//! handle is gone, a counter's or histogram's final value is shown to one more reader and then forgotten; a gauge
-//! is forgotten at once, for it speaks of something that no longer exists.
+//! A series lives as long as somebody holds a handle. Whoever asks for the same label values gets the same
+//! series, so a reload that takes its handles before it drops the old ones never makes a counter go
+//! backwards. Once the last handle is gone, a counter's or histogram's final value is shown to one more
+//! reader and then forgotten; a gauge is forgotten at once, for it speaks of something that no longer exists.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -16,8 +16,9 @@ use super::labels::Axis;
 use super::registry::Source;
 use super::snapshot::{FamilySnapshot, Kind, SeriesSnapshot};
 
-/// Series of one family. A full family of histograms is then about 5 MB of text per scrape and half a MB of memory
-/// per core, which a machine bears; ten times that, from a label somebody forgot to bound, it would not.
+/// Series of one family. A full family of histograms is then about 5 MB of text per scrape and half a MB of
+/// memory per core, which a machine bears; ten times that, from a label somebody forgot to bound, it would
+/// not.
 pub const SERIES_MAX: usize = 2_000;
 
 /// All series of one name, with `N` labels. Cloning yields another handle of the same family.
@@ -61,8 +62,8 @@ impl<I: Instrument, const N: usize> Family<I, N> {
         Arc::clone(&self.inner)
     }
 
-    /// The series with these label values, in the order of the labels' names; the same one for as long as anybody
-    /// holds it. Takes a lock: call it when a route or an endpoint is made, not for each request.
+    /// The series with these label values, in the order of the labels' names; the same one for as long as
+    /// anybody holds it. Takes a lock: call it when a route or an endpoint is made, not for each request.
     ///
     /// At [`SERIES_MAX`] it is the series labelled `other="true"`, which all further label values share.
     pub fn series(&self, values: [&str; N]) -> I {
@@ -84,10 +85,18 @@ impl<I: Instrument, const N: usize> Family<I, N> {
         instrument
     }
 
-    /// Series for every value of `A`, after `F` label values that are fixed. A series is made when it is first
-    /// used: a route that never sees `DELETE` shows none.
+    /// Series for every value of `A`, after `F` label values that are fixed. A series is made when it is
+    /// first used: a route that never sees `DELETE` shows none.
     ///
-    /// `F` and the labels of `A` together are the family's labels, or it does not compile.
+    /// `F` and the labels of `A` together are the family's labels, or it does not compile:
+    ///
+    /// ```compile_fail,E0080
+    /// use forebay_telemetry::metrics::{Desc, MethodLabel, Registry};
+    ///
+    /// const REQUESTS: Desc<2> = Desc::new("requests", "Requests.", ["route", "method"]);
+    /// let family = Registry::new(1).counters(REQUESTS);
+    /// family.grid::<MethodLabel, 2>(["orders", "one too many"]);
+    /// ```
     pub fn grid<A: Axis, const F: usize>(&self, fixed: [&str; F]) -> Grid<I, N, A> {
         const { assert!(F + A::ARITY == N, "fixed labels and axis together are the family's labels") };
         Grid {
@@ -152,7 +161,8 @@ impl<I: Instrument, const N: usize> Source for Inner<I, N> {
     }
 }
 
-/// The series of one route, service or endpoint along an [`Axis`]. Held by what it measures; shared by all cores.
+/// The series of one route, service or endpoint along an [`Axis`]. Held by what it measures; shared by all
+/// cores.
 pub struct Grid<I: Instrument, const N: usize, A> {
     family: Family<I, N>,
     fixed: Box<[Box<str>]>,

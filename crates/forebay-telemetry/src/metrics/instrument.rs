@@ -1,8 +1,8 @@
 //! Counters, gauges and histograms: what the record path touches. Never locks, never allocates.
 //!
 //! Each metric is one allocation of one shard per core, and one more that everyone else shares. Shards are
-//! aligned to 128 bytes, not 64: processors fetch cache lines in pairs, and two cores writing the two halves of
-//! a pair slow each other down as if they shared a line.
+//! aligned to 128 bytes, not 64: processors fetch cache lines in pairs, and two cores writing the two halves
+//! of a pair slow each other down as if they shared a line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -58,8 +58,8 @@ impl Counter {
     }
 }
 
-/// A number that goes up and down: in-flight requests, open connections. Each core adds and takes away its own
-/// share, and only the sum has a meaning.
+/// A number that goes up and down: in-flight requests, open connections. Each core adds and takes away its
+/// own share, and only the sum has a meaning.
 #[derive(Clone, Debug)]
 pub struct Gauge {
     shards: Arc<[CountShard]>,

@@ -1,6 +1,7 @@
 //! Labels whose values are known when compiled. They bound what a client can make us remember.
 
-/// A label, or several, with a fixed set of values; the crates that own an outcome implement it for their enum.
+/// A label, or several, with a fixed set of values; the crates that own an outcome implement it for their
+/// enum.
 pub trait Axis: Copy + 'static {
     /// How many labels this is.
     const ARITY: usize;

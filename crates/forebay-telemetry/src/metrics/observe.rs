@@ -16,8 +16,8 @@ pub struct Observations<const N: usize> {
 }
 
 impl<const N: usize> Observations<N> {
-    /// Sets the value at these label values; a second call replaces the first. Past [`SERIES_MAX`] it is refused,
-    /// and counted as such.
+    /// Sets the value at these label values; a second call replaces the first. Past [`SERIES_MAX`] it is
+    /// refused, and counted as such.
     pub fn set(&mut self, labels: [&str; N], value: f64) {
         let key = labels.map(Box::from);
         if self.values.len() >= SERIES_MAX && !self.values.contains_key(&key) {

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buckets::Buckets;
 use super::core::Core;
@@ -91,7 +91,8 @@ impl Registry {
         self.family(desc, buckets)
     }
 
-    /// Gauges whose values `observe` sets each time somebody reads. It runs on the reader's thread and must not wait.
+    /// Gauges whose values `observe` sets each time somebody reads. It runs on the reader's thread and must
+    /// not wait.
     ///
     /// # Panics
     /// When another family has the name.
@@ -150,7 +151,7 @@ impl Registry {
         assert!(before.is_none(), "two metric families are called {name}");
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Arc<dyn Source>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<dyn Source>>> {
         self.inner.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,5 @@
-//! What a reader sees of the metrics at one moment. Plain values: rendering them is [`super::exposition`]'s work.
+//! What a reader sees of the metrics at one moment. Plain values: rendering them is [`super::exposition`]'s
+//! work.
 
 use super::buckets::Buckets;
 use super::desc::Unit;
@@ -38,8 +39,9 @@ pub struct SeriesSnapshot {
     pub value: Value,
 }
 
-/// The value of one series. Parts of a value are read one after the other while cores go on writing, so a sum may
-/// be one request ahead of its counts; a histogram's count is the sum of its buckets and always agrees with them.
+/// The value of one series. Parts of a value are read one after the other while cores go on writing, so a sum
+/// may be one request ahead of its counts; a histogram's count is the sum of its buckets and always agrees
+/// with them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Of a counter.
