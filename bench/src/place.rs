@@ -41,6 +41,12 @@ pub(crate) fn move_to(core: usize) -> Result<(), Failure> {
     sched_setaffinity(None, &set).doing(format_args!("cannot move to core {core}"))
 }
 
+/// How busy the machine was in the last minute, in cores. From `/proc/loadavg`.
+pub(crate) fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
+}
+
 /// Starts a program on that core; on any if there is none given.
 pub(crate) fn spawn(command: &mut Command, core: Option<usize>) -> Result<Child, Failure> {
     let program = command.get_program().to_string_lossy().into_owned();

@@ -14,12 +14,19 @@ use crate::upstream::Upstream;
 
 use self::result::{Figures, Round, Scenario};
 
+/// With more cores busy than this before the start, somebody else shares the caches.
+const BUSY_MAX: f64 = 0.5;
+
 /// Whether the bars hold that could be measured.
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let versions: Vec<String> =
         options.peers.iter().map(|kind| kind.version(options)).collect::<Result<_, _>>()?;
     for version in &versions {
         println!("{version}");
+    }
+    let busy = place::load_average();
+    if busy > BUSY_MAX {
+        println!("warning: {busy:.1} cores were busy before we began: trust the ratios, not the figures");
     }
     let mut scenarios = Vec::new();
     for placement in Placement::all()? {
@@ -29,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
             scenarios.push(scenario);
         }
     }
-    report::write(&scenarios, &versions, options)?;
+    report::write(&scenarios, &versions, busy, options)?;
     Ok(report::print_bars(&scenarios))
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn configuration(setting: &Setting<'_>) -> String {
 global
     nbthread 1
     # Room for `bench idle`.
-    maxconn 9000
+    maxconn 6000
 
 defaults
     mode http
@@ -45,7 +45,7 @@ backend origin
     )
 }
 
-/// In the foreground, and silent about it.
+/// In the foreground.
 pub(crate) fn arguments(configuration: &Path) -> Vec<String> {
-    vec!["-db".into(), "-q".into(), "-f".into(), configuration.display().to_string()]
+    vec!["-db".into(), "-f".into(), configuration.display().to_string()]
 }

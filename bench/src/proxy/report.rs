@@ -80,7 +80,12 @@ fn measured(scenarios: &[Scenario], peer: Kind) -> Option<Summary> {
 }
 
 /// Writes `proxy.json` and `proxy.svg`.
-pub(crate) fn write(scenarios: &[Scenario], versions: &[String], options: &Options) -> Result<(), Failure> {
+pub(crate) fn write(
+    scenarios: &[Scenario],
+    versions: &[String],
+    busy: f64,
+    options: &Options,
+) -> Result<(), Failure> {
     let unix_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let bars = BARS.map(|(peer, bar)| {
         json!({ "peer": peer.name(), "at_most": bar, "ratio": measured(scenarios, peer).map(summary) })
@@ -89,6 +94,7 @@ pub(crate) fn write(scenarios: &[Scenario], versions: &[String], options: &Optio
         "unix_seconds": unix_seconds,
         "processor": processor(),
         "versions": versions,
+        "load_average_before": busy,
         "quick": options.quick,
         "connections": traffic::CONNECTIONS,
         "warm_up_s": options.warm_up.as_secs_f64(),
