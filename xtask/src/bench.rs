@@ -13,6 +13,9 @@ const FOREBAY: &str = "forebay";
 /// What measures.
 const HARNESS: &str = "forebay-bench";
 
+/// The harness's benchmarks; it knows what they mean.
+const NAMES: &[&str] = &["proxy", "idle", "start"];
+
 /// Those that Forebay is measured against.
 const PEERS: &[Need] = &[
     Need { package: "nginx", program: "nginx", used_for: "comparing Forebay with it" },
@@ -24,15 +27,18 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Resul
         .raw_args()?
         .map(|argument| argument.into_string().map_err(|_| Stop::Usage("an argument is not UTF-8".into())))
         .collect::<Result<_, _>>()?;
-    println!("{}", packages::ensure(PEERS)?);
     build(workspace, HARNESS)?;
     let mut command = Command::new(program(workspace, HARNESS));
-    command.args(arguments).arg("--out").arg(workspace.target.join("bench"));
-    if workspace.package(FOREBAY).is_some() {
-        build(workspace, FOREBAY)?;
-        command.arg("--forebay").arg(program(workspace, FOREBAY));
+    command.arg("--out").arg(workspace.target.join("bench"));
+    // Asking for help, or mistyping, should not install anything.
+    if arguments.first().is_some_and(|name| NAMES.contains(&name.as_str())) {
+        println!("packages: {}", packages::ensure(PEERS)?);
+        if workspace.package(FOREBAY).is_some() {
+            build(workspace, FOREBAY)?;
+            command.arg("--forebay").arg(program(workspace, FOREBAY));
+        }
     }
-    process::run(&mut command)
+    process::run(command.args(arguments))
 }
 
 fn build(workspace: &Workspace, package: &str) -> Result<(), Stop> {

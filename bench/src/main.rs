@@ -1,0 +1,69 @@
+//! `forebay-bench`: measures Forebay and its peers in one run, each with the same load and the same upstream.
+//! Started by `cargo xtask bench`, which builds and installs what it needs. Judges nothing but the bars.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a developer's tool: it prints, starts processes and waits for them"
+)]
+
+mod chart;
+mod client;
+mod failure;
+mod idle;
+mod latency;
+mod load;
+mod options;
+mod peer;
+mod place;
+mod proxy;
+mod response;
+mod start;
+mod statistics;
+mod traffic;
+mod upstream;
+mod usage;
+
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+use crate::options::Options;
+
+const USAGE: &str = "\
+usage: cargo xtask bench NAME [OPTIONS]
+
+  proxy              CPU per proxied request, 1 KiB and 100 KiB, on one core and on two
+  idle               resident memory per idle keep-alive connection
+  start              time from starting the program to its first answer
+
+  --only A,B         some of nginx, haproxy, forebay
+  --rounds N         rounds of bench proxy, instead of 7
+  --quick            fewer and shorter rounds: to try it out, not to quote";
+
+fn main() -> ExitCode {
+    let outcome = Options::parse(lexopt::Parser::from_env()).and_then(|options| run(&options));
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// Success when every bar that was measured holds.
+fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let holds = match options.name.as_str() {
+        "proxy" => proxy::run(options)?,
+        "idle" => idle::run(options)?,
+        "start" => start::run(options)?,
+        // Not for people: the harness starts itself as the upstream.
+        "upstream" => upstream::run()?,
+        "help" => {
+            println!("{USAGE}");
+            true
+        }
+        other => return Err(Failure::Usage(format!("there is no benchmark `{other}`\n\n{USAGE}"))),
+    };
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,186 @@
+//! The proxies that are measured, each as somebody who knows it well would set it up for this traffic: private
+//! instances on ports of their own, one worker, no access log, the same two upstreams.
+
+mod forebay;
+mod haproxy;
+mod nginx;
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::failure::{Doing as _, Failure};
+use crate::options::Options;
+use crate::usage::Tree;
+use crate::{place, traffic};
+
+/// Which proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Nginx,
+    Haproxy,
+    Forebay,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 3] = [Kind::Nginx, Kind::Haproxy, Kind::Forebay];
+
+    /// As on the command line and in the results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Nginx => "nginx",
+            Kind::Haproxy => "haproxy",
+            Kind::Forebay => "forebay",
+        }
+    }
+
+    fn program(self, options: &Options) -> Result<PathBuf, Failure> {
+        match self {
+            Kind::Nginx | Kind::Haproxy => Ok(self.name().into()),
+            Kind::Forebay => options.forebay.clone().ok_or_else(|| {
+                Failure::run(
+                    "there is no forebay to measure yet\n   \
+                     = help: measure the others with --only nginx,haproxy",
+                )
+            }),
+        }
+    }
+
+    /// The version as the program gives it.
+    pub(crate) fn version(self, options: &Options) -> Result<String, Failure> {
+        let flag = if self == Kind::Forebay { "--version" } else { "-v" };
+        let mut command = command(&self.program(options)?);
+        let output =
+            command.arg(flag).output().doing(format_args!("cannot ask {} for its version", self.name()))?;
+        // nginx answers on standard error.
+        let text = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// A proxy that is configured and not yet started.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) kind: Kind,
+    program: PathBuf,
+    arguments: Vec<String>,
+    directory: PathBuf,
+    pub(crate) address: SocketAddr,
+}
+
+/// What a configuration is made from.
+struct Setting<'a> {
+    directory: &'a Path,
+    port: u16,
+    upstreams: [u16; 2],
+}
+
+impl Prepared {
+    pub(crate) fn new(kind: Kind, upstreams: [u16; 2], options: &Options) -> Result<Prepared, Failure> {
+        let directory = options.out.join(kind.name());
+        fs::create_dir_all(&directory).doing(format_args!("cannot create {}", directory.display()))?;
+        let directory = directory.canonicalize().doing("a directory that was just there")?;
+        let port = free_port()?;
+        let setting = Setting { directory: &directory, port, upstreams };
+        let (name, text) = match kind {
+            Kind::Nginx => ("nginx.conf", nginx::configuration(&setting)),
+            Kind::Haproxy => ("haproxy.cfg", haproxy::configuration(&setting)),
+            Kind::Forebay => ("forebay.toml", forebay::configuration(&setting, free_port()?)),
+        };
+        let path = directory.join(name);
+        fs::write(&path, text).doing(format_args!("cannot write {}", path.display()))?;
+        let arguments = match kind {
+            Kind::Nginx => nginx::arguments(&directory, &path),
+            Kind::Haproxy => haproxy::arguments(&path),
+            Kind::Forebay => forebay::arguments(&path),
+        };
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        Ok(Prepared { kind, program: kind.program(options)?, arguments, directory, address })
+    }
+
+    /// Starts it on that core, or on any. Does not wait until it answers.
+    pub(crate) fn spawn(&self, core: Option<usize>) -> Result<Spawned, Failure> {
+        let path = self.directory.join("output.log");
+        let log = File::create(&path).doing(format_args!("cannot write {}", path.display()))?;
+        let second = log.try_clone().doing("cannot share a file")?;
+        let mut command = command(&self.program);
+        command.args(&self.arguments).current_dir(&self.directory);
+        command.stdin(Stdio::null()).stdout(log).stderr(second);
+        Ok(Spawned { child: place::spawn(&mut command, core)? })
+    }
+
+    /// Starts it and waits until requests go through.
+    pub(crate) fn start(self, core: Option<usize>) -> Result<Running, Failure> {
+        let mut spawned = self.spawn(core)?;
+        let size = traffic::SIZES[0];
+        let (path, body) = (traffic::path(size), traffic::body(size));
+        let start = Instant::now();
+        loop {
+            let attempt = Client::connect(self.address).and_then(|mut client| client.expect(&path, &body));
+            let Err(failure) = attempt else { break };
+            if start.elapsed() > READY_MAX || spawned.has_ended() {
+                let (name, log) = (self.kind.name(), self.directory.join("output.log"));
+                return Err(Failure::run(format!(
+                    "{name} does not serve: {failure}\n   = help: it may say why in {}",
+                    log.display()
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Running {
+            tree: Tree::of(spawned.child.id()),
+            address: self.address,
+            kind: self.kind,
+            _spawned: spawned,
+        })
+    }
+}
+
+/// A proxy takes far less; a first health check may take a moment.
+const READY_MAX: Duration = Duration::from_secs(10);
+
+/// A started proxy; ends, with its workers, when the value does.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    child: Child,
+}
+
+impl Spawned {
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        Tree::of(self.child.id()).kill();
+        // Killed or gone: either way there is nothing more to learn.
+        let _ = self.child.wait();
+    }
+}
+
+/// A proxy through which requests go.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) kind: Kind,
+    pub(crate) address: SocketAddr,
+    pub(crate) tree: Tree,
+    _spawned: Spawned,
+}
+
+/// Debian keeps servers where an ordinary user's path does not lead.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command
+}
+
+/// A port that nobody holds now. Somebody may take it before the proxy does; then that one fails to start.
+fn free_port() -> Result<u16, Failure> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).doing("cannot find a free port")?;
+    listener.local_addr().map(|address| address.port()).doing("a listener without an address")
+}
