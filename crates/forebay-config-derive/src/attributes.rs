@@ -7,7 +7,7 @@ use syn::{Attribute, Error, Expr, Ident, Lit, LitBool, LitInt, LitStr, Meta, Pat
 use crate::toml_text::toml_text;
 
 /// The keys that take a TOML value.
-const TOML_KEYS: [&str; 3] = ["default", "min", "max"];
+const TOML_KEYS: [&str; 4] = ["default", "min", "max", "example"];
 /// The keys that take a text.
 const TEXT_KEYS: [&str; 5] = ["what", "why", "help", "refers_to", "deprecated"];
 /// The keys that take a number.

@@ -104,6 +104,7 @@ fn one(field: &Field, index: usize) -> Result<(TokenStream, TokenStream)> {
             shape: <#field_type as ::forebay_config::Value>::SHAPE,
             optional: #optional,
             flatten: #flatten,
+            probe: ::forebay_config::probe::<#field_type>,
             #(#told)*
             ..::forebay_config::Field::PLAIN
         }

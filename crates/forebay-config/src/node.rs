@@ -41,14 +41,20 @@ pub enum Data {
 
 /// The kinds of value that a TOML file can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Kind {
+    /// Text in quotes.
     String,
+    /// A whole number.
     Integer,
+    /// A number with a fraction.
     Float,
+    /// `true` or `false`.
     Boolean,
+    /// A date, a time or both.
     Datetime,
+    /// `[…]` or `[[name]]`.
     List,
+    /// `{…}` or `[name]`.
     Table,
 }
 

@@ -172,7 +172,9 @@ impl<'a> Reader<'a> {
         } else {
             format!("{found} is {}", kind.noun())
         };
-        let help = with_unit(node, shape).unwrap_or_else(|| format!("write {}", shape.example()));
+        let example = self.own_field().and_then(|field| field.example);
+        let example = example.map_or_else(|| shape.example(), str::to_owned);
+        let help = with_unit(node, shape).unwrap_or_else(|| format!("write {example}"));
         self.complain(node, shape, &clause, None, Some(help));
         None
     }
@@ -199,14 +201,19 @@ impl<'a> Reader<'a> {
         note: Option<String>,
         help: Option<String>,
     ) {
-        let own = self.field.filter(|(_, depth)| *depth == self.path.0.len());
-        let noun = own.and_then(|(field, _)| field.what).map_or_else(|| shape.noun(), str::to_owned);
+        let what = self.own_field().and_then(|field| field.what);
+        let noun = what.map_or_else(|| shape.noun(), str::to_owned);
         let message = format!("{} is {noun}, and {clause}", self.label());
         let declared = self.field.map(|(field, _)| (field.why, field.help));
         let (why, advice) = declared.unwrap_or_default();
         let diagnostic = self.error(node.origin(), message);
         diagnostic.notes.extend(why.map(str::to_owned).or(note));
         diagnostic.helps.extend(advice.map(str::to_owned).or(help));
+    }
+
+    /// The declaration of the value being read, if it is the setting itself and not an element of it.
+    fn own_field(&self) -> Option<&'static Field> {
+        self.field.filter(|(_, depth)| *depth == self.path.0.len()).map(|(field, _)| field)
     }
 
     pub(crate) fn out_of_bounds<T>(&mut self, node: &Node, word: &str, bound: &str) -> Option<T> {
@@ -290,7 +297,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let place = self.path.section();
-        let line = format!("{} = {}", field.name, field.shape.example());
+        let line = format!("{} = {}", field.name, field.example());
         let variable = self.path.child(field.name).variable();
         let note = field.why.unwrap_or("it has no default");
         let help = match field.help {

@@ -1,7 +1,9 @@
 //! What may be written where: the declarations as plain constant tables. Parsing, documentation, the JSON
 //! Schema, the template and `explain` all read these; the derive only fills them in.
 
-use crate::node::Kind;
+use crate::node::{Kind, Node};
+use crate::reader::Reader;
+use crate::value::Value;
 
 /// What a person may write for a value.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +94,8 @@ pub struct Field {
     pub why: Option<&'static str>,
     /// What to write instead of a wrong value; becomes a help.
     pub help: Option<&'static str>,
+    /// TOML for a value that shows what is meant, where the type's own example is too general.
+    pub example: Option<&'static str>,
     /// The top-level table whose keys this names.
     pub refers_to: Option<&'static str>,
     /// Whether a change needs a restart.
@@ -102,6 +106,23 @@ pub struct Field {
     pub deprecated: Option<&'static str>,
     /// Whether its keys stand in the table around it.
     pub flatten: bool,
+    /// Reads a value of the field's type, to check the declaration itself.
+    pub probe: fn(&Node, &mut Reader<'_>) -> Option<Probe>,
+}
+
+/// What a value of some type can be bounded by.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Whether it has a place on a line: `min` and `max`.
+    pub magnitude: bool,
+    /// Whether it has a length: `min_length` and `max_length`.
+    pub length: bool,
+}
+
+/// Reads a value to see whether it can be read; what the derive puts into [`Field::probe`].
+pub fn probe<T: Value>(node: &Node, reader: &mut Reader<'_>) -> Option<Probe> {
+    let value = T::read(node, reader)?;
+    Some(Probe { magnitude: value.magnitude().is_some(), length: value.length().is_some() })
 }
 
 impl Field {
@@ -119,11 +140,13 @@ impl Field {
         what: None,
         why: None,
         help: None,
+        example: None,
         refers_to: None,
         restart: false,
         secret: false,
         deprecated: None,
         flatten: false,
+        probe: |_, _| None,
     };
 
     /// Whether the value must never be shown.
@@ -134,6 +157,11 @@ impl Field {
     /// Whether leaving it out is an error.
     pub fn is_required(&self) -> bool {
         !self.optional && self.default.is_none() && self.shape.is_value()
+    }
+
+    /// TOML for a value that could stand there.
+    pub(crate) fn example(&self) -> String {
+        self.example.or(self.default).map_or_else(|| self.shape.example(), str::to_owned)
     }
 
     pub(crate) fn noun(&self) -> String {
@@ -159,12 +187,9 @@ impl Section {
     /// The short form if there is one, else what must be written, else one thing that may be.
     fn example(&'static self) -> String {
         if let Some(field) = self.short.and_then(|name| self.field(name)) {
-            return field.shape.example();
+            return field.example();
         }
-        let pair = |field: &Field| {
-            let value = field.default.map_or_else(|| field.shape.example(), str::to_owned);
-            format!("{} = {value}", field.name)
-        };
+        let pair = |field: &Field| format!("{} = {}", field.name, field.example());
         let required: Vec<_> = self.flat().filter(|field| field.is_required()).map(pair).collect();
         match required.is_empty() {
             true => format!("{{ {} }}", self.flat().next().map(pair).unwrap_or_default()),

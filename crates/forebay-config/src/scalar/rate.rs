@@ -11,11 +11,14 @@ use crate::value::Value;
 
 /// What a rate counts over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum RatePeriod {
+    /// `/s`
     Second,
+    /// `/m`
     Minute,
+    /// `/h`
     Hour,
+    /// `/d`
     Day,
 }
 

@@ -16,18 +16,21 @@ const HOST_LENGTH_MAX: usize = 253;
 
 /// `http` or `https`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Scheme {
+    /// Without TLS.
     Http,
+    /// With TLS.
     Https,
 }
 
-/// A host name in lower case, or an address.
+/// Whom a URL names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Host {
+    /// In lower case, never looked up here.
     Name(Box<str>),
+    /// As `127.0.0.1`.
     V4(Ipv4Addr),
+    /// As `[::1]`.
     V6(Ipv6Addr),
 }
 

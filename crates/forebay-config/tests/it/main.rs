@@ -1,5 +1,6 @@
 //! Claims about whole configurations: what is read, what is refused and in which words.
 
+mod documents;
 mod golden;
 mod hostile;
 mod layers;

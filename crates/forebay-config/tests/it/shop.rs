@@ -93,7 +93,7 @@ pub(crate) struct ServiceSettings {
 #[derive(Debug, Clone, Settings)]
 pub(crate) struct DiscoverySettings {
     /// The endpoints, or who knows them.
-    #[setting(min_length = 1)]
+    #[setting(example = "registry", what = "a source, a list of URLs, or a table")]
     pub(crate) endpoints: Endpoints,
 }
 
@@ -165,7 +165,7 @@ pub(crate) struct HealthSettings {
 #[derive(Debug, Clone, Settings)]
 pub(crate) struct RouteSettings {
     /// Which requests: a literal, `{name}` for one segment, a trailing `*` for the rest.
-    #[setting(name = "match")]
+    #[setting(name = "match", min_length = 1, example = "/api/*")]
     pub(crate) pattern: Spanned<String>,
     /// Who answers.
     #[setting(refers_to = "service")]
