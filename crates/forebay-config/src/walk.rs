@@ -1,0 +1,104 @@
+//! Visits every setting of a loaded configuration with its declaration: the ones that were written and the
+//! ones whose default stands. `explain`, the dump and the comparison of two configurations are visitors.
+
+use crate::node::{Data, Node};
+use crate::path::Path;
+use crate::scalar::REDACTED;
+use crate::shape::{Field, Section, Shape};
+
+/// One setting with what stands for it.
+pub(crate) struct Setting<'t> {
+    pub(crate) path: Path,
+    pub(crate) field: &'static Field,
+    pub(crate) node: Option<&'t Node>,
+    /// Whether a change needs a restart, by itself or by a section around it.
+    pub(crate) restart: bool,
+}
+
+impl Setting<'_> {
+    /// As it may be shown; nothing when it was not written and has no default.
+    pub(crate) fn shown(&self) -> Option<String> {
+        match (self.node, self.field.default) {
+            (Some(node), _) => Some(self.show(&node.to_string())),
+            (None, Some(default)) => Some(self.show(default)),
+            (None, None) => None,
+        }
+    }
+
+    pub(crate) fn show(&self, value: &str) -> String {
+        if self.field.is_secret() { REDACTED.to_owned() } else { value.to_owned() }
+    }
+}
+
+pub(crate) fn walk<'t>(section: &'static Section, root: &'t Node) -> Vec<Setting<'t>> {
+    let mut walker = Walker { settings: Vec::new() };
+    walker.section(section, Some(root), &Path::default(), section.restart);
+    walker.settings
+}
+
+struct Walker<'t> {
+    settings: Vec<Setting<'t>>,
+}
+
+impl<'t> Walker<'t> {
+    fn section(&mut self, section: &'static Section, node: Option<&'t Node>, path: &Path, restart: bool) {
+        let table = node.and_then(Node::as_table);
+        for field in section.fields {
+            let restart = restart || field.restart;
+            match field.shape {
+                Shape::Table(inner) if field.flatten => {
+                    self.section(inner, node, path, restart || inner.restart)
+                }
+                _ => {
+                    let node = table.and_then(|table| table.get(field.name));
+                    self.value(field, field.shape, node, path.child(field.name), restart);
+                }
+            }
+        }
+    }
+
+    fn value(
+        &mut self,
+        field: &'static Field,
+        shape: Shape,
+        node: Option<&'t Node>,
+        path: Path,
+        restart: bool,
+    ) {
+        let absent_section = node.is_none() && !field.optional && field.default.is_none();
+        match (shape_for(shape, node), node.map(Node::data)) {
+            (Shape::Table(section), None) if absent_section => {
+                self.section(section, None, &path, restart || section.restart);
+            }
+            (Shape::Table(section), Some(Data::Table(_))) => {
+                self.section(section, node, &path, restart || section.restart);
+            }
+            (Shape::Map(_, value), Some(Data::Table(table))) => {
+                for (key, _, node) in table.iter() {
+                    self.value(field, *value, Some(node), path.child(key), restart);
+                }
+            }
+            (Shape::List(element), Some(Data::List(list))) if element.section().is_some() => {
+                for (index, node) in list.iter().enumerate() {
+                    self.value(field, *element, Some(node), path.element(index), restart);
+                }
+            }
+            (Shape::Map(..), None) => {}
+            _ => self.settings.push(Setting { path, field, node, restart }),
+        }
+    }
+}
+
+/// The shape among alternatives that a value was read with.
+fn shape_for(shape: Shape, node: Option<&Node>) -> Shape {
+    let is_list = node.is_some_and(|node| node.as_list().is_some());
+    match shape {
+        Shape::OneOrMany(element) if is_list => Shape::List(element),
+        Shape::OneOrMany(one) => shape_for(*one, node),
+        Shape::Either(shapes) => match node.and_then(|node| shapes.iter().find(|shape| node.fits(shape))) {
+            Some(shape) => shape_for(*shape, node),
+            None => shape,
+        },
+        shape => shape,
+    }
+}
