@@ -89,6 +89,15 @@ impl Health {
         self != Health::Unhealthy
     }
 
+    /// As it is spelled in metrics and listings.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Healthy => "healthy",
+            Health::Unhealthy => "unhealthy",
+        }
+    }
+
     /// The inverse of `as u8`; what is no verdict is unknown.
     pub(crate) fn from_u8(byte: u8) -> Health {
         match byte {

@@ -11,7 +11,7 @@ use forebay_http::framing::Framing;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::reader::ReadError;
 use forebay_http::server::Request;
-use forebay_http::writer::{Delimit, WriteError};
+use forebay_http::writer::Delimit;
 use forebay_http::{Fields, Method, Name, RequestHead, ResponseHead, Version};
 use forebay_retry::Ending;
 
@@ -91,7 +91,8 @@ pub(crate) async fn attempt(
     let kept = errand.core.pool.take(id, started, must_be_certain);
     if let Some(connection) = kept {
         match try_on(errand, connection, upstream, request, replay, visit, started).await {
-            Outcome::Failed(Ending::Broken | Ending::BrokenUnsent, _) if !must_be_certain && replay.is_whole() => {}
+            Outcome::Failed(Ending::Broken | Ending::BrokenUnsent, _)
+                if !must_be_certain && replay.is_whole() => {}
             outcome => return outcome,
         }
     }
@@ -104,12 +105,17 @@ pub(crate) async fn attempt(
     }
 }
 
-async fn open(errand: &Errand<'_>, upstream: &Upstream, request: &Request<'_>) -> Result<Connection, Outcome> {
+async fn open(
+    errand: &Errand<'_>,
+    upstream: &Upstream,
+    request: &Request<'_>,
+) -> Result<Connection, Outcome> {
     let now = errand.core.now();
     let until = errand.deadline.min(now + errand.limits.connect_timeout);
     let address = upstream.endpoint.endpoint.address;
     errand.generation.shared.services[errand.place].metrics.connects.inc(errand.core.metrics);
-    let opened = Connection::open(address, upstream.tls.as_ref(), errand.limits.head, request.timer, until).await;
+    let opened =
+        Connection::open(address, upstream.tls.as_ref(), errand.limits.head, request.timer, until).await;
     opened.map_err(|error| Outcome::Failed(Ending::ConnectFailed, connect_problem(&error, errand)))
 }
 
@@ -191,7 +197,7 @@ fn poll_event(
             Poll::Ready(Err(Unsent::Source(error))) => return Poll::Ready(Event::ClientBroken(error)),
             Poll::Ready(Err(Unsent::TooLarge)) => return Poll::Ready(Event::BodyTooLarge),
             // An upstream that stops reading may have said why: look for its answer below.
-            Poll::Ready(Err(Unsent::Sink(_))) => sending.is_done = true,
+            Poll::Ready(Err(Unsent::Sink)) => sending.is_done = true,
             Poll::Pending => {}
         }
     }
@@ -207,7 +213,7 @@ fn poll_event(
 
 enum Unsent {
     Source(ReadError),
-    Sink(WriteError),
+    Sink,
     TooLarge,
 }
 
@@ -215,7 +221,7 @@ impl From<RelayError> for Unsent {
     fn from(error: RelayError) -> Unsent {
         match error {
             RelayError::Source(error) => Unsent::Source(error),
-            RelayError::Sink(error) => Unsent::Sink(error),
+            RelayError::Sink(_) => Unsent::Sink,
         }
     }
 }
@@ -231,10 +237,10 @@ fn poll_send(
     let mut to = connection.request_body();
     while sending.replayed < replay.kept().len() && sending.awaits_continue.is_none() {
         let rest = &replay.kept()[sending.replayed..];
-        sending.replayed += ready!(to.poll_body(cx, rest)).map_err(Unsent::Sink)?;
+        sending.replayed += ready!(to.poll_body(cx, rest)).map_err(|_| Unsent::Sink)?;
     }
     if errand.upgrade.is_some() || sending.awaits_continue.is_some() {
-        ready!(to.poll_flush(cx)).map_err(Unsent::Sink)?;
+        ready!(to.poll_flush(cx)).map_err(|_| Unsent::Sink)?;
         return if errand.upgrade.is_some() { Poll::Ready(Ok(())) } else { Poll::Pending };
     }
     let mut whole = Incoming::empty();
@@ -265,7 +271,10 @@ fn broken(errand: &Errand<'_>, connection: &Connection, error: &ReadError) -> Ou
     if let ReadError::Malformed(malformed) = error {
         let detail = format!("service {service} sent a response that is not valid HTTP: {malformed}");
         // It has seen the request and answered something: the same again would be the same again.
-        return Outcome::Failed(Ending::BrokenMidway, Problem::new(502, "upstream-malformed", Fault::Upstream, detail));
+        return Outcome::Failed(
+            Ending::BrokenMidway,
+            Problem::new(502, "upstream-malformed", Fault::Upstream, detail),
+        );
     }
     let ending = if connection.has_answered() {
         Ending::BrokenMidway

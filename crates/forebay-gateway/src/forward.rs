@@ -59,7 +59,8 @@ pub(crate) async fn forward(
         place,
         deadline: request.received + route.timeout,
         upgrade: prepare_head(request),
-        expects_continue: request.framing != Framing::None && request.head.fields().get(Name::Expect).is_some(),
+        expects_continue: request.framing != Framing::None
+            && request.head.fields().get(Name::Expect).is_some(),
     };
     let upstreams = generation.upstreams(place, &mut core.rng.borrow_mut());
     errand.run(&upstreams, request, visit).await;
@@ -118,7 +119,9 @@ impl Errand<'_> {
                 Outcome::Answered(connection, head) => {
                     upstream.endpoint.live.trust();
                     let ending = Ending::Answered { status: head.status() };
-                    if !self.service.retry.conditions.cover(ending) || visit.attempts >= self.service.retry.attempts_max {
+                    if !self.service.retry.conditions.cover(ending)
+                        || visit.attempts >= self.service.retry.attempts_max
+                    {
                         return relay::response(self, upstream, connection, head, request, visit).await;
                     }
                     match self.decide(ending, upstreams, &mut tried, pick, request, &replay, visit) {
@@ -128,7 +131,9 @@ impl Errand<'_> {
                             request.timer.sleep_until(wait).await;
                             continue;
                         }
-                        Err(_) => return relay::response(self, upstream, connection, head, request, visit).await,
+                        Err(_) => {
+                            return relay::response(self, upstream, connection, head, request, visit).await;
+                        }
                     }
                 }
                 Outcome::ClientGone => {

@@ -87,7 +87,7 @@ impl Gateway {
         plan: Plan,
         listeners: &[TcpListener],
         workers: usize,
-        access: Option<&AccessLog>,
+        access: Option<Arc<AccessLog>>,
         surroundings: Surroundings,
     ) -> Result<Gateway, GatewayError> {
         let families = Families::new(&surroundings.registry);
@@ -112,7 +112,7 @@ impl Gateway {
                 closing: closing.clone(),
                 connections: families.connections("gateway"),
             };
-            threads.push(start_worker(worker, generation.clone(), access, &surroundings)?);
+            threads.push(start_worker(worker, generation.clone(), access.clone(), &surroundings)?);
         }
         Ok(Gateway {
             surroundings,
@@ -160,17 +160,15 @@ impl Gateway {
 fn start_worker(
     worker: Worker,
     generation: Arc<Generation>,
-    access: Option<&AccessLog>,
+    access: Option<Arc<AccessLog>>,
     surroundings: &Surroundings,
 ) -> Result<JoinHandle<io::Result<()>>, GatewayError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(Default::default());
-    let runtime = runtime.map_err(GatewayError::Worker);
-    drop(runtime?);
     let surroundings = surroundings.clone();
-    let access = access.map(AccessLog::handle);
     let body = move || -> io::Result<()> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build_local(Default::default())?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build_local(Default::default())?;
         let metrics = surroundings.registry.claim_core().map_err(io::Error::other)?;
         let server = ServerCore {
             sweeper: Sweeper::new(surroundings.clock.clone()),

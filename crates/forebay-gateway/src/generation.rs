@@ -57,7 +57,6 @@ pub(crate) struct Upstreams {
 pub(crate) struct Upstream {
     pub(crate) endpoint: LiveEndpoint,
     pub(crate) tls: Option<TlsTarget>,
-    pub(crate) label: Box<str>,
     pub(crate) metrics: EndpointMetrics,
 }
 
@@ -98,13 +97,19 @@ impl CoreGeneration {
         let shared = &self.shared.services[service];
         let mut latest = self.services[service].upstreams.borrow_mut();
         if latest.version != shared.live.version() {
-            *latest = Rc::new(upstreams(shared, &self.shared.plan.services[service], &self.shared.families, rng));
+            *latest =
+                Rc::new(upstreams(shared, &self.shared.plan.services[service], &self.shared.families, rng));
         }
         latest.clone()
     }
 }
 
-fn upstreams(service: &SharedService, plan: &Service, families: &Families, rng: &mut fastrand::Rng) -> Upstreams {
+fn upstreams(
+    service: &SharedService,
+    plan: &Service,
+    families: &Families,
+    rng: &mut fastrand::Rng,
+) -> Upstreams {
     let set = service.live.latest();
     let upstreams = set.endpoints().iter().map(|endpoint| upstream(endpoint, plan, families)).collect();
     let fleet = Arc::new(Fleet::new(plan.balance, upstreams));
@@ -114,7 +119,6 @@ fn upstreams(service: &SharedService, plan: &Service, families: &Families, rng: 
 fn upstream(live: &LiveEndpoint, plan: &Service, families: &Families) -> Upstream {
     let name = live.endpoint.tls.as_ref().and_then(|name| ServerName::try_from(name.to_string()).ok());
     let tls = name.zip(plan.tls.clone()).map(|(name, config)| TlsTarget { config, name });
-    let label = live.endpoint.address.to_string().into_boxed_str();
-    let metrics = families.endpoint(&plan.name, &label);
-    Upstream { endpoint: live.clone(), tls, label, metrics }
+    let metrics = families.endpoint(&plan.name, &live.endpoint.address.to_string());
+    Upstream { endpoint: live.clone(), tls, metrics }
 }

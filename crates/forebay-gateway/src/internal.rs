@@ -80,7 +80,15 @@ pub(crate) async fn serve(core: Rc<Core>, envelope: Envelope) {
     let framing = if body.is_empty() { Framing::None } else { Framing::Length(body.len() as u64) };
     let responder = Responder::collect(&mut collected, head.method(), &core.server.dates, &fate);
     let received = timer.now();
-    let request = Request { head, framing, body: Incoming::Whole(body), responder, peer: &peer, timer: &timer, received };
+    let request = Request {
+        head,
+        framing,
+        body: Incoming::Whole(body),
+        responder,
+        peer: &peer,
+        timer: &timer,
+        received,
+    };
     core.exchange(request).await;
     // Whoever asked may have given up.
     let _ = reply.send(collected);

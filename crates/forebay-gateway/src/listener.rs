@@ -37,12 +37,17 @@ impl ListenError {
     pub fn help(&self) -> String {
         match self {
             ListenError::InUse(address) => {
-                format!("stop the other process (`ss -ltnp sport = :{}` names it), or change `listen`", address.port())
+                format!(
+                    "stop the other process (`ss -ltnp sport = :{}` names it), or change `listen`",
+                    address.port()
+                )
             }
             ListenError::Denied(address) => {
                 format!("use a port above 1023 instead of {}, or grant CAP_NET_BIND_SERVICE", address.port())
             }
-            ListenError::NotHere(_) => "use 0.0.0.0 for all addresses of this machine, or 127.0.0.1".to_owned(),
+            ListenError::NotHere(_) => {
+                "use 0.0.0.0 for all addresses of this machine, or 127.0.0.1".to_owned()
+            }
             ListenError::Other { .. } => "change `listen`".to_owned(),
         }
     }

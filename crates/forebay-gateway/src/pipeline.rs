@@ -44,7 +44,12 @@ pub(crate) async fn serve(core: &Core, mut request: Request<'_>) {
 
 /// Answers with a problem of Forebay's own; nothing when a response has begun already, which the connection then
 /// breaks off.
-pub(crate) async fn refuse(responder: &mut Responder<'_>, timer: &Timer, problem: &Problem, visit: &mut Visit) {
+pub(crate) async fn refuse(
+    responder: &mut Responder<'_>,
+    timer: &Timer,
+    problem: &Problem,
+    visit: &mut Visit,
+) {
     visit.fail(problem);
     if responder.has_started() {
         return;

@@ -52,7 +52,8 @@ impl Probe for Prober {
         let until = timer.now() + check.timeout;
         let tls = self.tls.target(endpoint);
         let CheckKind::Http { path, expect } = &check.kind else {
-            let opened = Connection::open(endpoint.address, tls.as_ref(), HeadLimits::default(), &timer, until);
+            let opened =
+                Connection::open(endpoint.address, tls.as_ref(), HeadLimits::default(), &timer, until);
             return opened.await.map(drop).map_err(|error| connect_failure(error, check));
         };
         let address = endpoint.address.to_string();
@@ -69,7 +70,7 @@ impl Probe for Prober {
             Ok((head, _)) => Err(ProbeFailure::Status { got: head.status(), expected: expect.clone() }),
             Err(FetchError::Connect(error)) => Err(connect_failure(error, check)),
             Err(FetchError::TimedOut) => Err(ProbeFailure::TimedOut(check.timeout)),
-            Err(error) => Err(ProbeFailure::Response(error.to_string())),
+            Err(error) => Err(ProbeFailure::Response(error.to_string().into())),
         }
     }
 }
@@ -77,8 +78,8 @@ impl Probe for Prober {
 fn connect_failure(error: ConnectError, check: &HealthCheck) -> ProbeFailure {
     match error {
         ConnectError::Tcp(error) if error.kind() == ErrorKind::ConnectionRefused => ProbeFailure::Refused,
-        ConnectError::Tcp(error) => ProbeFailure::Unreachable(error.to_string()),
-        ConnectError::Tls(error) => ProbeFailure::Tls(error.to_string()),
+        ConnectError::Tcp(error) => ProbeFailure::Unreachable(error.to_string().into()),
+        ConnectError::Tls(error) => ProbeFailure::Tls(error.to_string().into()),
         ConnectError::TimedOut => ProbeFailure::TimedOut(check.timeout),
     }
 }

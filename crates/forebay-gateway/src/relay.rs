@@ -32,7 +32,8 @@ pub(crate) async fn response(
     let framing = match connection.start_response(&head, request.head.method()) {
         Ok(framing) => framing,
         Err(error) => {
-            let detail = format!("service {} sent a response that is not valid HTTP: {error}", errand.service.name);
+            let detail =
+                format!("service {} sent a response that is not valid HTTP: {error}", errand.service.name);
             let problem = Problem::new(502, "upstream-malformed", Fault::Upstream, detail);
             return refuse(&mut request.responder, request.timer, &problem, visit).await;
         }

@@ -53,7 +53,10 @@ pub fn decide(plan: &Plan, head: &RequestHead, framing: Framing) -> Decision {
 fn find_route(plan: &Plan, head: &RequestHead) -> Result<usize, Problem> {
     if head.method() == Method::Connect {
         let detail = "CONNECT asks for a forward proxy, and this is not one";
-        return Err(Problem { allow: Some(String::new()), ..Problem::new(405, "method-not-allowed", Fault::Client, detail) });
+        return Err(Problem {
+            allow: Some(String::new()),
+            ..Problem::new(405, "method-not-allowed", Fault::Client, detail)
+        });
     }
     let path = path::normalize(head.path())
         .map_err(|error| Problem::new(400, "malformed-path", Fault::Client, format!("{error}")))?;
@@ -61,9 +64,14 @@ fn find_route(plan: &Plan, head: &RequestHead) -> Result<usize, Problem> {
         Match::Route(route) => Ok(route),
         Match::WrongMethod { allow } => {
             let detail = format!("this path does not take {}", head.method_text());
-            Err(Problem { allow: Some(allow), ..Problem::new(405, "method-not-allowed", Fault::Client, detail) })
+            Err(Problem {
+                allow: Some(allow),
+                ..Problem::new(405, "method-not-allowed", Fault::Client, detail)
+            })
         }
-        Match::None => Err(Problem::new(404, "no-route", Fault::Client, "no route matches this host and path")),
+        Match::None => {
+            Err(Problem::new(404, "no-route", Fault::Client, "no route matches this host and path"))
+        }
     }
 }
 

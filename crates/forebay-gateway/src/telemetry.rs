@@ -14,8 +14,11 @@ const REFUSED: Desc<1> =
     Desc::new("http_server_requests_refused", "Requests that were not valid HTTP, by problem.", ["problem"]);
 const CONNECTIONS: Desc<1> =
     Desc::new("http_server_connections", "Open client connections, by listener role.", ["role"]);
-const ATTEMPTS: Desc<2> =
-    Desc::new("http_upstream_attempts", "Requests sent to an endpoint, retries included.", ["service", "endpoint"]);
+const ATTEMPTS: Desc<2> = Desc::new(
+    "http_upstream_attempts",
+    "Requests sent to an endpoint, retries included.",
+    ["service", "endpoint"],
+);
 const FAILURES: Desc<2> = Desc::new(
     "http_upstream_failures",
     "Attempts that brought no response: refused, broken, timed out.",
@@ -39,7 +42,7 @@ const IDLE: Desc<0> =
 
 /// All families of the gateway.
 #[derive(Clone)]
-pub struct Families {
+pub(crate) struct Families {
     duration: Family<Histogram, 3>,
     refused: Family<Counter, 1>,
     connections: Family<Gauge, 1>,
@@ -54,7 +57,7 @@ pub struct Families {
 
 impl Families {
     /// Declares them; declaring them again yields the same.
-    pub fn new(registry: &Registry) -> Families {
+    pub(crate) fn new(registry: &Registry) -> Families {
         Families {
             duration: registry.histograms(DURATION, Buckets::HTTP),
             refused: registry.counters(REFUSED),

@@ -67,7 +67,12 @@ pub(crate) struct Names<'a> {
 }
 
 /// The line for the access log. The query is left out: it may carry secrets.
-pub(crate) fn record<'a>(visit: &Visit, head: &'a RequestHead, names: Names<'a>, now: Moment) -> AccessRecord<'a> {
+pub(crate) fn record<'a>(
+    visit: &Visit,
+    head: &'a RequestHead,
+    names: Names<'a>,
+    now: Moment,
+) -> AccessRecord<'a> {
     let duration = now.since(visit.received);
     let begun = SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH);
     AccessRecord {

@@ -107,13 +107,11 @@ impl Worker {
     /// Takes what the kernel has queued and closes the listeners: no connection is reset.
     fn drain(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, listening: &mut Vec<(TcpListener, InFlight)>) {
         for (listener, _counted) in listening.drain(..) {
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             // Past the readiness that the runtime remembers: the kernel knows better.
             let Ok(listener) = listener.into_std() else { continue };
             while let Ok((stream, address)) = listener.accept() {
                 self.adopt(core, tasks, stream, address);
             }
-            let _ = &mut cx;
         }
     }
 
@@ -143,7 +141,13 @@ impl Worker {
         }
     }
 
-    fn adopt(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, stream: std::net::TcpStream, address: SocketAddr) {
+    fn adopt(
+        &self,
+        core: &Rc<Core>,
+        tasks: &mut JoinSet<()>,
+        stream: std::net::TcpStream,
+        address: SocketAddr,
+    ) {
         // A socket that cannot be used any more has been closed by its client.
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
