@@ -42,10 +42,12 @@ mod fleet;
 mod least_request;
 mod policy;
 mod round_robin;
+mod settings;
 mod tried;
 
 pub use balancer::{Balancer, Pick, Request, Standing};
 pub use candidate::Candidate;
 pub use fleet::Fleet;
 pub use policy::{Error, Policy};
+pub use settings::BalanceSettings;
 pub use tried::{TRIED_MAX, Tried};

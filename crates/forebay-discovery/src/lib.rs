@@ -48,6 +48,7 @@ mod live;
 mod merge;
 mod probe;
 pub mod resolution;
+mod settings;
 mod source;
 
 pub use answer::{Answer, Part, ResolveFailure};
@@ -68,4 +69,5 @@ pub use live::{
 pub use merge::ENDPOINTS_MAX;
 pub use probe::Probe;
 pub use resolution::{Resolution, ResolutionSettings, Standing};
+pub use settings::{DiscoverySettings, HealthSettings, ProbePath};
 pub use source::{Place, Source};

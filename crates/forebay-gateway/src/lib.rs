@@ -18,6 +18,7 @@ pub mod probe;
 mod relay;
 mod replay;
 pub mod router;
+pub mod settings;
 pub mod stage;
 mod telemetry;
 mod visit;

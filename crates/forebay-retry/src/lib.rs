@@ -36,6 +36,7 @@ mod backoff;
 mod budget;
 mod conditions;
 mod policy;
+mod settings;
 mod verdict;
 
 pub use attempt::{Attempt, Ending, is_idempotent};
@@ -43,4 +44,5 @@ pub use backoff::{Backoff, Jitter};
 pub use budget::{Budget, BudgetSettings, LocalBudget};
 pub use conditions::{Conditions, Statuses};
 pub use policy::{Policy, REMAINDER_MIN};
+pub use settings::{BackoffSettings, RetrySettings};
 pub use verdict::{Reason, Verdict};

@@ -1,0 +1,53 @@
+//! `forebay check`: everything that is wrong with a configuration, at once, and nothing started.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cli::{Configured, exit};
+use crate::configuration;
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    configured: Configured,
+    /// Print the problems as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
+    if arguments.json {
+        return run_json(&arguments.configured);
+    }
+    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured) else {
+        return exit::bad_configuration();
+    };
+    let files: Vec<String> = loaded.files().iter().map(|file| file.display().to_string()).collect();
+    println!(
+        "{}: {} services, {} routes; no problems",
+        files.join(", "),
+        plan.services.len(),
+        plan.routes.len()
+    );
+    ExitCode::SUCCESS
+}
+
+fn run_json(configured: &Configured) -> ExitCode {
+    match configuration::read(configured) {
+        Ok(loaded) => match configuration::gateway_plan(&loaded) {
+            Ok(_) => {
+                println!("{}", loaded.warnings.to_json());
+                ExitCode::SUCCESS
+            }
+            Err(messages) => {
+                messages.iter().for_each(crate::message::Message::print);
+                exit::bad_configuration()
+            }
+        },
+        Err(diagnostics) => {
+            println!("{}", diagnostics.to_json());
+            exit::bad_configuration()
+        }
+    }
+}

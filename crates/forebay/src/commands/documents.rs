@@ -1,0 +1,17 @@
+//! What is generated from the declarations of all settings.
+
+use std::process::ExitCode;
+
+use crate::root::Root;
+
+/// `forebay schema`
+pub(crate) fn schema() -> ExitCode {
+    println!("{:#}", forebay_config::json_schema::<Root>());
+    ExitCode::SUCCESS
+}
+
+/// `forebay reference`
+pub(crate) fn reference() -> ExitCode {
+    print!("{}", forebay_config::reference::<Root>());
+    ExitCode::SUCCESS
+}

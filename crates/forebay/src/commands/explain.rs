@@ -1,0 +1,164 @@
+//! `forebay explain`: why a setting is what it is, and what would happen to a request.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use forebay_gateway::plan::{Answer, Plan};
+use forebay_gateway::stage::{Verdict, decide};
+use forebay_http::framing;
+use forebay_http::problem::Problem;
+use forebay_http::{RequestHead, Scheme};
+
+use crate::cli::{Configured, exit};
+use crate::configuration;
+use crate::message::Message;
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ExplainArguments {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// A setting, as `gateway.listen`, or a section.
+    #[arg(required = true)]
+    key: Option<String>,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print what every stage would decide on a request, without sending it.
+    Request(RequestArguments),
+}
+
+#[derive(Args, Debug)]
+struct RequestArguments {
+    /// For example GET.
+    method: String,
+    /// For example `https://shop.example/api/products/7`.
+    url: String,
+    /// A header field, as in curl.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+pub(crate) fn run(arguments: &ExplainArguments) -> ExitCode {
+    match (&arguments.what, &arguments.key) {
+        (Some(What::Request(request)), _) => explain_request(request),
+        (None, Some(key)) => explain_key(key, &arguments.configured),
+        (None, None) => exit::failed(),
+    }
+}
+
+fn explain_key(key: &str, configured: &Configured) -> ExitCode {
+    let loaded = match configuration::read(configured) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            eprintln!("{}", configuration::drawn(&diagnostics));
+            return exit::bad_configuration();
+        }
+    };
+    match loaded.explain(key) {
+        Ok(explanations) => {
+            let several = explanations.len() > 1;
+            for explanation in explanations {
+                if several {
+                    println!("{}", explanation.key);
+                }
+                println!("{explanation}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(unknown) => {
+            Message::new(unknown.to_string()).help("`forebay reference` lists all settings").print();
+            exit::failed()
+        }
+    }
+}
+
+fn explain_request(arguments: &RequestArguments) -> ExitCode {
+    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured) else {
+        return exit::bad_configuration();
+    };
+    let head = match request_head(arguments) {
+        Ok(head) => head,
+        Err(message) => {
+            message.print();
+            return exit::failed();
+        }
+    };
+    let framing = match framing::of_request(&head) {
+        Ok(framing) => framing,
+        Err(malformed) => {
+            println!("{:<10} refused: {malformed}", "parse");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let decision = decide(&plan, &head, framing);
+    if let Some(route) = decision.route {
+        let place = loaded.place(loaded.value.route[route].pattern.origin);
+        println!("{:<10} {:<38} {place}", "route", plan.routes[route].pattern);
+    }
+    match decision.verdict {
+        Verdict::Refuse(problem) => print_refusal(&problem),
+        Verdict::Own => print_own(&plan, decision.route),
+        Verdict::Forward(service) => print_service(&plan, decision.route, service),
+    }
+    ExitCode::SUCCESS
+}
+
+fn request_head(arguments: &RequestArguments) -> Result<RequestHead, Message> {
+    let (scheme, rest) = match arguments.url.split_once("://") {
+        Some(("http", rest)) => (Scheme::Http, rest),
+        Some(("https", rest)) => (Scheme::Https, rest),
+        _ => {
+            let message = Message::new(format!("{:?} is no absolute URL", arguments.url));
+            return Err(message.help("write it as https://shop.example/path"));
+        }
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = if path.is_empty() { "/" } else { path };
+    let mut head = RequestHead::new(&arguments.method, scheme, authority, path);
+    for header in &arguments.headers {
+        let Some((name, value)) = header.split_once(':') else {
+            let message = Message::new(format!("{header:?} is no header field"));
+            return Err(message.help("write it as -H 'name: value'"));
+        };
+        if value.chars().any(char::is_control) {
+            return Err(Message::new(format!("the value of {name} has a control character")));
+        }
+        head.fields_mut().append(name.trim(), value.trim().as_bytes());
+    }
+    Ok(head)
+}
+
+fn print_refusal(problem: &Problem) {
+    println!("{:<10} {} {}: {}", "refused", problem.status, problem.kind, problem.detail);
+    if let Some(allow) = &problem.allow {
+        println!("{:<10} {allow}", "allow");
+    }
+}
+
+fn print_own(plan: &Plan, route: Option<usize>) {
+    match route.map(|route| &plan.routes[route].answer) {
+        Some(Answer::Redirect { status, to }) => println!("{:<10} {status} redirect to {to}", "answer"),
+        Some(Answer::Static { status, content_type, body }) => {
+            println!("{:<10} {status} {content_type}, {} bytes", "answer", body.len());
+        }
+        _ => {}
+    }
+}
+
+fn print_service(plan: &Plan, route: Option<usize>, service: usize) {
+    let service = &plan.services[service];
+    let sources: Vec<String> = service.definition.sources.iter().map(ToString::to_string).collect();
+    println!("{:<10} {}: {}, {}", "service", service.name, sources.join(", "), service.balance);
+    let budget = f64::from(service.budget.ratio_permille) / 10.0;
+    let deadline = route.map(|route| plan.routes[route].timeout).unwrap_or_default();
+    println!(
+        "{:<10} {} attempts, another endpoint each, budget {budget}%, deadline {deadline:?}",
+        "retry", service.retry.attempts_max
+    );
+}

@@ -1,0 +1,135 @@
+//! `forebay serve`: the gateway, alone in the foreground.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_clock::Clock;
+use forebay_config::Loaded;
+use forebay_discovery::Discovery;
+use forebay_gateway::listener::{ListenError, listen};
+use forebay_gateway::plan::Plan;
+use forebay_gateway::probe::ProbeTls;
+use forebay_gateway::settings::AccessLogFormat;
+use forebay_gateway::{Gateway, Surroundings};
+use forebay_shutdown::Shutdown;
+use forebay_store::{StateDirectory, StateError};
+use forebay_telemetry::access::{AccessLog, AccessSettings};
+use forebay_telemetry::events::{self, LogSettings};
+use forebay_telemetry::metrics::Registry;
+use forebay_telemetry::{LineFormat, Output};
+
+use crate::cli::{Configured, exit};
+use crate::configuration;
+use crate::control::{self, Control};
+use crate::message::{Message, whole};
+use crate::root::{LogFormat, LogLevel, Root};
+
+/// How long the access log may take to write its last lines.
+const LOG_CLOSE_TIME: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(configured: &Configured) -> ExitCode {
+    let Some((loaded, plan)) = configuration::read_or_complain(configured) else {
+        return exit::bad_configuration();
+    };
+    match serve(configured, loaded, plan) {
+        Ok(code) => code,
+        Err(message) => {
+            message.print();
+            exit::failed()
+        }
+    }
+}
+
+fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<ExitCode, Message> {
+    let root = loaded.value.clone();
+    let _state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
+    let listeners = bind(&root.gateway.listen)?;
+    let log = events::init(log_settings(&root)).map_err(|error| Message::new(whole(&error)))?;
+    let clock = Clock::system();
+    let workers = workers(&root);
+    let registry = Registry::new(workers);
+    let access = start_access_log(&root, &registry, &clock)?;
+    let surroundings = Surroundings {
+        clock: clock.clone(),
+        registry,
+        discovery: Discovery::new(clock, fastrand::Rng::new()),
+        probe_tls: ProbeTls::default(),
+        shutdown: Shutdown::new(),
+    };
+    let gateway = Gateway::start(plan, &listeners, workers, access.clone(), surroundings.clone())
+        .map_err(|error| Message::new(whole(&error)))?;
+    // The cores have sockets of their own; these would keep the ports open after them.
+    drop(listeners);
+    let addresses: Vec<String> = root.gateway.listen.iter().map(SocketAddr::to_string).collect();
+    tracing::info!(listen = addresses.join(", "), workers, "serving");
+    let control = Control { configured: configured.clone(), loaded, gateway, surroundings, log: &log };
+    let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
+    if let Some(access) = access {
+        // What nobody reads must not hold the process.
+        let _ = access.close(LOG_CLOSE_TIME);
+    }
+    drop(log);
+    eprintln!("{ended}");
+    Ok(ExitCode::from(ended.exit_code()))
+}
+
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
+    let bound = addresses.iter().map(|&address| listen(address)).collect::<Result<_, ListenError>>();
+    bound.map_err(|error| {
+        Message::new(whole(&error))
+            .note("the gateway needs its port to itself: shared with another process, requests would be lost")
+            .help(error.help())
+    })
+}
+
+fn state_message(error: &StateError) -> Message {
+    Message::new(whole(error))
+        .note("two processes that write the same state would destroy it")
+        .help(error.help())
+}
+
+fn workers(root: &Root) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    root.gateway.workers.map_or_else(available, |workers| workers as usize)
+}
+
+fn log_settings(root: &Root) -> LogSettings {
+    let format = root.log.format.map(|format| match format {
+        LogFormat::Json => LineFormat::Json,
+        LogFormat::Text => LineFormat::Text,
+    });
+    LogSettings { level: level(root.log.level), format, no_color: configuration::no_color() }
+}
+
+/// The tracing level of a setting.
+pub(crate) fn level(level: LogLevel) -> tracing::level_filters::LevelFilter {
+    use tracing::level_filters::LevelFilter;
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn start_access_log(
+    root: &Root,
+    registry: &Registry,
+    clock: &Clock,
+) -> Result<Option<Arc<AccessLog>>, Message> {
+    use std::io::IsTerminal;
+    let format = match root.gateway.access_log {
+        AccessLogFormat::Off => return Ok(None),
+        AccessLogFormat::Json => LineFormat::Json,
+        AccessLogFormat::Text => LineFormat::Text,
+        AccessLogFormat::Auto if std::io::stdout().is_terminal() => LineFormat::Text,
+        AccessLogFormat::Auto => LineFormat::Json,
+    };
+    let settings = AccessSettings { format, output: Output::Stdout };
+    let log =
+        AccessLog::start(settings, registry, clock.clone()).map_err(|error| Message::new(whole(&error)))?;
+    Ok(Some(Arc::new(log)))
+}

@@ -1,0 +1,157 @@
+//! The control thread: signals, reloads, discovery, and the way to the end. Everything that is not a request.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use forebay_config::Loaded;
+use forebay_discovery::{DnsResolver, NameServers};
+use forebay_gateway::probe::Prober;
+use forebay_gateway::{Gateway, Surroundings};
+use forebay_http::timer::Sweeper;
+use forebay_shutdown::{Announcement, Event, Machine, Phase, Signal, Summary};
+use forebay_telemetry::events::Guard;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Configured;
+use crate::commands::serve::level;
+use crate::configuration;
+use crate::message::Message;
+use crate::root::Root;
+
+/// How often the configuration's files are looked at. Looking at their dates needs no watches, which some file systems
+/// do not have, and sees files that are replaced whole.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What the control thread works with.
+pub(crate) struct Control<'l> {
+    pub(crate) configured: Configured,
+    pub(crate) loaded: Loaded<Root>,
+    pub(crate) gateway: Gateway,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) log: &'l Guard,
+}
+
+/// Runs until the process is to end, and says how that went.
+pub(crate) fn run(control: Control<'_>) -> io::Result<Summary> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    let (gateway, summary) = runtime.block_on(control.serve())?;
+    gateway.join()?;
+    Ok(summary)
+}
+
+impl Control<'_> {
+    async fn serve(mut self) -> io::Result<(Gateway, Summary)> {
+        let sweeper = Sweeper::new(self.surroundings.clock.clone());
+        let resolver = DnsResolver::new(NameServers::System, fastrand::Rng::new());
+        let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
+        let discovery = self.surroundings.discovery.clone();
+        let mut phases = self.surroundings.shutdown.subscribe();
+        let stopped = async move {
+            // A sender that is gone has stopped too.
+            let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
+        };
+        let background = async {
+            tokio::join!(discovery.run(&resolver, &prober, stopped), sweeper.run());
+        };
+        tokio::select! {
+            summary = self.follow_signals() => Ok((self.gateway, summary?)),
+            () = background => Err(io::Error::other("discovery ended before the process")),
+        }
+    }
+
+    /// Waits for signals and changed files, and drives the shutdown once it has begun.
+    async fn follow_signals(&mut self) -> io::Result<Summary> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut seen = dates(self.loaded.files());
+        let clock = self.surroundings.clock.clone();
+        let mut machine = Machine::new(self.loaded.value.shutdown.settings());
+        let mut wake_at = forebay_clock::Moment::NEVER;
+        loop {
+            let wait = clock.now().until(wake_at);
+            let event = tokio::select! {
+                _ = terminate.recv() => Event::Signal(Signal::Terminate),
+                _ = interrupt.recv() => Event::Signal(Signal::Interrupt),
+                () = tokio::time::sleep(wait), if wake_at != forebay_clock::Moment::NEVER => Event::Woke,
+                _ = hangup.recv() => {
+                    self.reload(&mut machine, "SIGHUP").await;
+                    seen = dates(self.loaded.files());
+                    continue;
+                }
+                _ = look.tick() => {
+                    let now = dates(self.loaded.files());
+                    if now != seen {
+                        seen = now;
+                        self.reload(&mut machine, "a file changed").await;
+                    }
+                    continue;
+                }
+            };
+            let actions = machine.step(clock.now(), event, &self.surroundings.shutdown.progress());
+            if let Some(phase) = actions.enter {
+                if phase == Phase::LameDuck {
+                    eprintln!("{}", Announcement(&self.surroundings.shutdown.progress()));
+                }
+                self.surroundings.shutdown.enter(phase);
+            }
+            if let Some(summary) = actions.stopped {
+                self.surroundings.shutdown.enter(Phase::Stopped);
+                return Ok(summary);
+            }
+            wake_at = actions.wake_at;
+        }
+    }
+
+    /// Builds, checks, swaps; whatever is wrong leaves everything as it was.
+    async fn reload(&mut self, machine: &mut Machine, why: &'static str) {
+        if !self.surroundings.shutdown.is_ready() {
+            return;
+        }
+        let loaded = match configuration::read(&self.configured) {
+            Ok(loaded) => loaded,
+            Err(diagnostics) => {
+                eprintln!("{}", configuration::drawn(&diagnostics));
+                tracing::error!(
+                    why,
+                    problems = diagnostics.len(),
+                    "reload rejected; the running configuration stays"
+                );
+                return;
+            }
+        };
+        let plan = match configuration::gateway_plan(&loaded) {
+            Ok(plan) => plan,
+            Err(messages) => {
+                messages.iter().for_each(Message::print);
+                tracing::error!(
+                    why,
+                    problems = messages.len(),
+                    "reload rejected; the running configuration stays"
+                );
+                return;
+            }
+        };
+        let restart: Vec<String> = self.loaded.restart_needed(&loaded);
+        if !restart.is_empty() {
+            tracing::warn!(settings = restart.join(", "), "these settings change with the next restart");
+        }
+        let generation = self.gateway.reload(plan).await;
+        *machine = Machine::new(loaded.value.shutdown.settings());
+        self.log.set_level(level(loaded.value.log.level));
+        self.loaded = loaded;
+        tracing::info!(why, generation, "reloaded");
+    }
+}
+
+/// What tells one version of a set of files from another.
+fn dates(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
+    let date = |file: &PathBuf| {
+        let found = std::fs::metadata(file).ok()?;
+        Some((found.modified().ok()?, found.len()))
+    };
+    files.iter().map(date).collect()
+}

@@ -1,0 +1,17 @@
+//! The binary: the one place that reads the process environment, prints, and exits. Wires crates together and decides
+//! nothing that a crate could.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, messages to stderr")]
+
+mod cli;
+mod commands;
+mod configuration;
+mod control;
+mod message;
+mod root;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,67 @@
+//! The whole configuration file: sections of several crates, joined.
+
+use std::collections::BTreeMap;
+
+use forebay_config::{Check, Name, Settings, Spanned};
+use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
+use forebay_shutdown::ShutdownSettings;
+use forebay_store::StateSettings;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Settings)]
+#[settings(check = Root::check)]
+pub(crate) struct Root {
+    /// The front listener and what holds for all routes.
+    pub(crate) gateway: GatewaySettings,
+    /// Who answers: `[service.NAME]`.
+    pub(crate) service: BTreeMap<Name, ServiceSettings>,
+    /// What goes where: `[[route]]`.
+    pub(crate) route: Vec<Spanned<RouteSettings>>,
+    /// How the process stops.
+    pub(crate) shutdown: ShutdownSettings,
+    /// Where state is kept.
+    pub(crate) state: StateSettings,
+    /// What Forebay says about itself.
+    pub(crate) log: LogSettings,
+}
+
+/// Forebay's own messages, on standard error.
+#[derive(Clone, Debug, Settings)]
+pub(crate) struct LogSettings {
+    /// The least important that is said.
+    #[setting(default = "info")]
+    pub(crate) level: LogLevel,
+    /// Text on a terminal, JSON otherwise, when not given.
+    #[setting(restart)]
+    pub(crate) format: Option<LogFormat>,
+}
+
+/// How important a message is.
+#[derive(Clone, Copy, Debug, Settings)]
+pub(crate) enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// Something happened.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+    /// Everything, libraries included.
+    Trace,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, Settings)]
+pub(crate) enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+impl Root {
+    fn check(&self, check: &mut Check<'_, '_>) {
+        check_routes(&self.route, check);
+    }
+}
