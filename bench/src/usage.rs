@@ -33,16 +33,6 @@ impl Cpu {
     pub(crate) fn total_us(self) -> f64 {
         self.total_ns as f64 / 1000.0
     }
-
-    /// The part of the total that the program's own code took.
-    pub(crate) fn user_us(self) -> f64 {
-        let ticks = (self.user_ticks + self.system_ticks).max(1);
-        self.total_us() * self.user_ticks as f64 / ticks as f64
-    }
-
-    pub(crate) fn system_us(self) -> f64 {
-        self.total_us() - self.user_us()
-    }
 }
 
 impl Tree {
