@@ -17,6 +17,11 @@ use crate::options::Options;
 use crate::usage::Tree;
 use crate::{place, traffic};
 
+/// A proxy takes far less; a first health check may take a moment.
+const READY_MAX: Duration = Duration::from_secs(10);
+/// Time to end by itself, which lets nginx collect its workers. Nothing is in flight that would be worth more.
+const END_MAX: Duration = Duration::from_millis(500);
+
 /// Which proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -139,9 +144,6 @@ impl Prepared {
     }
 }
 
-/// A proxy takes far less; a first health check may take a moment.
-const READY_MAX: Duration = Duration::from_secs(10);
-
 /// A started proxy; ends, with its workers, when the value does.
 #[derive(Debug)]
 pub(crate) struct Spawned {
@@ -156,9 +158,21 @@ impl Spawned {
 
 impl Drop for Spawned {
     fn drop(&mut self) {
-        Tree::of(self.child.id()).kill();
-        // Killed or gone: either way there is nothing more to learn.
-        let _ = self.child.wait();
+        if self.has_ended() {
+            return;
+        }
+        // The tree is read first: afterwards nobody knows whose children the workers were.
+        let tree = Tree::of(self.child.id());
+        tree.ask_to_end();
+        let start = Instant::now();
+        while !self.has_ended() && start.elapsed() < END_MAX {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if !self.has_ended() {
+            tree.kill();
+            // Killed or gone: either way there is nothing more to learn.
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -33,16 +33,6 @@ impl Cpu {
     pub(crate) fn total_us(self) -> f64 {
         self.total_ns as f64 / 1000.0
     }
-
-    /// The part of the total that the program's own code took.
-    pub(crate) fn user_us(self) -> f64 {
-        let ticks = (self.user_ticks + self.system_ticks).max(1);
-        self.total_us() * self.user_ticks as f64 / ticks as f64
-    }
-
-    pub(crate) fn system_us(self) -> f64 {
-        self.total_us() - self.user_us()
-    }
 }
 
 impl Tree {
@@ -89,12 +79,21 @@ impl Tree {
         Ok(sum)
     }
 
+    /// Asks the program to end, which tells its children.
+    pub(crate) fn ask_to_end(&self) {
+        self.0.iter().take(1).for_each(|&root| signal(root, Signal::TERM));
+    }
+
     /// Ends all of them at once. They are ours and hold nothing worth saving.
     pub(crate) fn kill(&self) {
-        for pid in self.0.iter().filter_map(|&pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            // It may have ended by itself.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        self.0.iter().for_each(|&pid| signal(pid, Signal::KILL));
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // It may have ended by itself.
+        let _ = kill_process(pid, signal);
     }
 }
 

@@ -40,25 +40,28 @@ pub(crate) fn run(workspace: &Workspace, arguments: lexopt::Parser) -> Result<()
         )));
     }
     let program = build(&fuzz, &name)?;
-    let corpus = fuzz.join("corpus").join(&name);
-    let artifacts = fuzz.join("artifacts").join(&name);
-    for directory in [&corpus, &artifacts] {
+    // What a run finds stays out of the repository; the seeds in it grow by hand, and the tests replay those.
+    let found = fuzz.join("target/found").join(&name);
+    let broken = fuzz.join("target/broken").join(&name);
+    let seeds = fuzz.join("corpus").join(&name);
+    for directory in [&found, &broken, &seeds] {
         fs::create_dir_all(directory)
             .map_err(|error| Stop::failed(format!("cannot create {}: {error}", directory.display())))?;
     }
-    println!("fuzzing {name} for {seconds} s; corpus in {}", workspace.relative(&corpus).display());
-    process::run(
-        Command::new(program)
-            .current_dir(&fuzz)
-            .arg(format!("-max_total_time={seconds}"))
-            .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
-            .arg(format!("-artifact_prefix={}/", artifacts.display()))
-            .arg(&corpus),
-    )
-    .map_err(|stop| {
-        let place = workspace.relative(&artifacts).display();
+    println!("fuzzing {name} for {seconds} s");
+    let mut command = Command::new(program);
+    command
+        .current_dir(&fuzz)
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
+        .arg(format!("-artifact_prefix={}/", broken.display()))
+        // New inputs go to the first directory.
+        .args([&found, &seeds]);
+    process::run(&mut command).map_err(|_| {
+        let place = workspace.relative(&broken).display();
         Stop::failed(format!(
-            "{stop}\n   = help: the input is in {place}; make it a test, then mend the code"
+            "{name} fell over\n   = note: the input is in {place}\n   \
+             = help: make it a test, mend the code, add the input to fuzz/corpus/{name}"
         ))
     })
 }

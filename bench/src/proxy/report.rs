@@ -34,8 +34,8 @@ pub(crate) fn print(scenario: &Scenario) {
             "{:<8} {median:>7.2} {:>15} {:>7.2} {:>7.2}   {:>9.0} {:>9.0} {:>9.0}",
             figures.kind.name(),
             format!("({min:.2}–{max:.2})"),
-            of(Round::user_us).median,
-            of(Round::system_us).median,
+            figures.user_us(),
+            median - figures.user_us(),
             of(Round::per_second).median,
             of(|round| round.p50.as_secs_f64() * 1e6).median,
             of(|round| round.p99.as_secs_f64() * 1e6).median,
@@ -133,8 +133,8 @@ fn proxy_figures(figures: &Figures) -> Value {
     json!({
         "name": figures.kind.name(),
         "cpu_us": summary(figures.summary(Round::cpu_us)),
-        "user_us": summary(figures.summary(Round::user_us)),
-        "system_us": summary(figures.summary(Round::system_us)),
+        "user_us": figures.user_us(),
+        "system_us": figures.summary(Round::cpu_us).median - figures.user_us(),
         "per_second": summary(figures.summary(Round::per_second)),
         "rounds": figures.rounds.iter().map(round).collect::<Vec<_>>(),
     })
@@ -159,8 +159,8 @@ fn summary(Summary { median, min, max }: Summary) -> Value {
 fn bars_of(scenarios: &[Scenario]) -> Vec<chart::Group> {
     let bar = |figures: &Figures| chart::Bar {
         name: figures.kind.name(),
-        user: figures.summary(Round::user_us).median,
-        system: figures.summary(Round::system_us).median,
+        user: figures.user_us(),
+        system: figures.summary(Round::cpu_us).median - figures.user_us(),
     };
     let group = |scenario: &Scenario| chart::Group {
         name: scenario.name(),

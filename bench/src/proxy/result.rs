@@ -23,14 +23,6 @@ impl Round {
         self.cpu.total_us() / self.responses as f64
     }
 
-    pub(crate) fn user_us(&self) -> f64 {
-        self.cpu.user_us() / self.responses as f64
-    }
-
-    pub(crate) fn system_us(&self) -> f64 {
-        self.cpu.system_us() / self.responses as f64
-    }
-
     pub(crate) fn per_second(&self) -> f64 {
         self.responses as f64 / self.took.as_secs_f64()
     }
@@ -46,6 +38,14 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn summary(&self, figure: impl Fn(&Round) -> f64) -> Summary {
         Summary::of(self.rounds.iter().map(figure))
+    }
+
+    /// The part of the median that the proxy's own code took; the rest was the kernel. Divided by the ticks of all
+    /// rounds together, since those of one are few.
+    pub(crate) fn user_us(&self) -> f64 {
+        let sum = |ticks: fn(&Cpu) -> u64| self.rounds.iter().map(|round| ticks(&round.cpu)).sum::<u64>();
+        let (user, system) = (sum(|cpu| cpu.user_ticks), sum(|cpu| cpu.system_ticks));
+        self.summary(Round::cpu_us).median * user as f64 / (user + system).max(1) as f64
     }
 
     fn cpu_us(&self) -> Vec<f64> {

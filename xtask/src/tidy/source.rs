@@ -6,8 +6,7 @@ pub(crate) fn code_only(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(first) = rest.chars().next() {
-        let in_word = code.ends_with(|last: char| last == '_' || last.is_alphanumeric());
-        let length = match literal(rest, in_word) {
+        let length = match literal(rest, ends_in_word(&code)) {
             Some(length) => {
                 code.extend(rest[..length].chars().map(|char| if char == '\n' { '\n' } else { ' ' }));
                 length
@@ -25,6 +24,12 @@ pub(crate) fn code_only(source: &str) -> String {
 /// The code up to its unit tests, which by our order of things end the file.
 pub(crate) fn before_tests(source: &str) -> &str {
     source.find("\n#[cfg(test)]\nmod tests").map_or(source, |end| &source[..end + 1])
+}
+
+/// Whether an `r` that comes next belongs to a word, rather than beginning a raw string: `r""`, `br""`, `cr""`.
+fn ends_in_word(code: &str) -> bool {
+    let word = code.rsplit(|char: char| char != '_' && !char.is_alphanumeric()).next().unwrap_or(code);
+    !["", "b", "c"].contains(&word)
 }
 
 /// The length of the comment or literal that the text begins with.
@@ -89,6 +94,7 @@ mod tests {
         check("a /* b /* c */ d */ e", "a                   e");
         check(r#"f("x \" y", b)"#, "f(        , b)");
         check("f(r#\"x \" y\"#)", "f(          )");
+        check(r#"f(br"\", "a", r"\")"#, r#"f(b    ,    ,     )"#);
         check("('\\'', 'é', b'x')", "(    ,    , b   )");
     }
 
