@@ -1,5 +1,6 @@
 //! From inputs to a checked value, or to everything that is wrong with them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ impl Default for Inputs<'_> {
 }
 
 /// A valid configuration with the memory of where everything came from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded<T> {
     /// The configuration.
     pub value: T,
@@ -61,7 +62,7 @@ pub struct Loaded<T> {
 }
 
 /// What remains of the inputs once merged.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Settled {
     section: &'static Section,
     root: Node,
@@ -98,6 +99,13 @@ pub fn load<T: Settings>(inputs: Inputs<'_>) -> Result<Loaded<T>, Diagnostics> {
             }
             Err(Diagnostics::new(merged.found, sources, merged.files))
         }
+    }
+}
+
+/// The value alone: the memory holds the texts of the files, secrets included.
+impl<T: fmt::Debug> fmt::Debug for Loaded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("value", &self.value).finish_non_exhaustive()
     }
 }
 
@@ -183,30 +191,48 @@ fn check_references(reader: &mut Reader<'_>, root: &Node) {
     }
 }
 
-/// A line with a syntax error is shown only if no secret can stand on it: the value that would have to be
-/// hidden may not have been understood.
+/// After a syntax error a secret may have been understood as something else, on its own line and on those that
+/// follow. Then a line is shown only if its key is known and no secret can stand on it.
 fn hide_lines_of_secrets(found: &mut [Diagnostic], section: &'static Section, sources: &Sources) {
-    let mut names = Vec::new();
-    secret_names(section, &mut names);
+    if !found.iter().any(|diagnostic| diagnostic.syntax) {
+        return;
+    }
+    let mut names = Names::default();
+    names.collect(section);
     for diagnostic in found {
-        let Some(origin) = diagnostic.origin else { continue };
-        let Some(file) = sources.file(origin) else { continue };
-        let (line, _) = file.line(origin.span().start);
-        diagnostic.excerpt &= !diagnostic.syntax || !names.iter().any(|name| line.contains(name));
+        let file = diagnostic.origin.and_then(|origin| Some((sources.file(origin)?, origin)));
+        if let Some((file, origin)) = file {
+            diagnostic.excerpt &= names.allow(file.raw_line(origin.span().start).0);
+        }
     }
 }
 
-fn secret_names(section: &'static Section, names: &mut Vec<&'static str>) {
-    for field in section.fields {
-        if field.is_secret() {
+/// The names of all settings, by whether their values may be shown.
+#[derive(Default)]
+struct Names {
+    plain: Vec<&'static str>,
+    secret: Vec<&'static str>,
+}
+
+impl Names {
+    fn collect(&mut self, section: &'static Section) {
+        for field in section.fields {
+            let names = if field.is_secret() { &mut self.secret } else { &mut self.plain };
             names.push(field.name);
+            let below = match &field.shape {
+                Shape::Map(_, inner) | Shape::List(inner) | Shape::OneOrMany(inner) => inner.section(),
+                shape => shape.section(),
+            };
+            if let Some(section) = below {
+                self.collect(section);
+            }
         }
-        let below = match &field.shape {
-            Shape::Map(_, inner) | Shape::List(inner) | Shape::OneOrMany(inner) => inner.section(),
-            shape => shape.section(),
-        };
-        if let Some(section) = below {
-            secret_names(section, names);
-        }
+    }
+
+    fn allow(&self, line: &str) -> bool {
+        let key = line.split(['=', ' ', '\t']).find(|word| !word.is_empty()).unwrap_or_default();
+        let is_heading = line.trim_start().starts_with('[') && !line.contains(['=', '"', '\'', ',']);
+        let is_known = key.rsplit('.').next().is_some_and(|key| self.plain.contains(&key));
+        (is_heading || is_known) && !self.secret.iter().any(|name| line.contains(name))
     }
 }

@@ -16,6 +16,9 @@ use crate::shape::{Field, Section, Shape, list_names};
 /// What a variable that names the file of a secret ends in.
 const FILE_SUFFIX: &str = "_FILE";
 
+/// Parts of a key: no file nests deeper either, and making the tables recurses.
+const DEPTH_MAX: usize = 64;
+
 /// Where the overrides go and what went wrong.
 pub(crate) struct Overrides<'a> {
     pub(crate) section: &'static Section,
@@ -99,6 +102,11 @@ impl Overrides<'_> {
     }
 
     fn put(&mut self, path: &[String], node: Node, origin: Origin) {
+        if path.len() > DEPTH_MAX {
+            let message = format!("this key has more than {DEPTH_MAX} parts");
+            self.found.push(Diagnostic::error(origin, message).with_help("shorten it"));
+            return;
+        }
         if let Err(index) = put(self.root, path, node, origin) {
             let message = format!("there is no element {index}");
             self.found.push(

@@ -27,6 +27,8 @@ pub struct Reader<'a> {
     pub(crate) here: Origin,
     /// The setting being read, and how deep in the tree it stands.
     field: Option<(&'static Field, usize)>,
+    /// Whether it, or a section around it, is secret.
+    secret: bool,
 }
 
 /// A value that names a key of a top-level table.
@@ -49,6 +51,7 @@ impl<'a> Reader<'a> {
             path: Path::default(),
             here: Origin::DEFAULT,
             field: None,
+            secret: false,
         }
     }
 
@@ -134,14 +137,15 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
         if field.is_secret() {
-            self.sources.hide(node.origin());
+            self.sources.hide(node);
         }
         if let Some(target) = field.refers_to {
             self.refer(field, target, node);
         }
-        let outer = self.field.replace((field, self.path.0.len()));
+        let outer = (self.field.replace((field, self.path.0.len())), self.secret);
+        self.secret |= field.is_secret();
         let value = read(self);
-        self.field = outer;
+        (self.field, self.secret) = outer;
         value
     }
 
@@ -182,7 +186,7 @@ impl<'a> Reader<'a> {
     /// Reports a string that is not of its setting's form.
     pub fn reject(&mut self, node: &Node, shape: &Shape, problem: Problem) {
         if problem.hidden {
-            self.sources.hide(node.origin());
+            self.sources.hide(node);
         }
         let found = self.found(node);
         let found = if found.is_empty() || problem.hidden { "this" } else { &found };
@@ -239,11 +243,13 @@ impl<'a> Reader<'a> {
 
     /// The value as a message may repeat it: nothing for a secret, a list or a table.
     fn found(&self, node: &Node) -> String {
-        let secret = self.field.is_some_and(|(field, _)| field.is_secret());
-        if secret || matches!(node.data(), Data::List(_) | Data::Table(_)) {
+        if self.secret || matches!(node.data(), Data::List(_) | Data::Table(_)) {
             return String::new();
         }
-        let text = node.to_string();
+        let text = match self.sources.text(node.origin()) {
+            Some(written) if node.is_interpolated => written.to_owned(),
+            _ => node.to_string(),
+        };
         match text.char_indices().nth(FOUND_MAX) {
             Some((end, _)) => format!("{}...", &text[..end]),
             None => text,
@@ -267,7 +273,7 @@ impl<'a> Reader<'a> {
 
     fn unknown_key(&mut self, section: &'static Section, key: &str, origin: Origin, value: &Node) {
         // Nobody knows whether it was meant to be a secret.
-        self.sources.hide(value.origin());
+        self.sources.hide(value);
         let near = suggest::nearest(key, section.flat().map(|field| field.name));
         let help = match near {
             Some(near) if self.sources.is_variable(origin) => {

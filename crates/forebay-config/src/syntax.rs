@@ -70,8 +70,11 @@ impl Error {
     }
 }
 
-/// The key of a line that stops after its `=`.
+/// The key of a line that stops after its `=`. Nothing where a value stands before it, which may be secret.
 fn key_without_value(line: &str) -> Option<&str> {
+    if line.contains(['"', '\'']) || line.matches('=').count() != 1 {
+        return None;
+    }
     line.trim_end().strip_suffix('=')?.trim_end().rsplit([' ', '\t', '{', ',']).next()
 }
 
