@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::aftermath::after_syntax_errors;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::effective::{self, Change, Effective};
 use crate::explain::{self, Explanation, UnknownKey};
@@ -15,7 +16,7 @@ use crate::overrides::Overrides;
 use crate::place::{Origin, Place, Sources};
 use crate::reader::{Reader, Reference};
 use crate::section::{Settings, read_section};
-use crate::shape::{Section, Shape, list_names};
+use crate::shape::{Section, list_names};
 use crate::suggest;
 
 /// What a configuration is made of. Nothing else is read: no process environment, and files only through
@@ -83,7 +84,7 @@ pub fn load<T: Settings>(inputs: Inputs<'_>) -> Result<Loaded<T>, Diagnostics> {
     check_references(&mut reader, &merged.root);
     merged.found.append(&mut reader.found);
 
-    hide_lines_of_secrets(&mut merged.found, section, &sources);
+    after_syntax_errors(&mut merged.found, section, &sources);
     let failed = merged.found.iter().any(|one| one.severity == Severity::Error);
     let sources = Arc::new(sources);
     match value.filter(|_| !failed) {
@@ -188,51 +189,5 @@ fn check_references(reader: &mut Reader<'_>, root: &Node) {
         let message = format!("`{key}` names \"{name}\", and there is no [{target}.{name}]");
         let why = why.unwrap_or("names are checked at the start so that no request has to find out");
         reader.error(origin, message).note(why).help(help);
-    }
-}
-
-/// After a syntax error a secret may have been understood as something else, on its own line and on those that
-/// follow. Then a line is shown only if its key is known and no secret can stand on it.
-fn hide_lines_of_secrets(found: &mut [Diagnostic], section: &'static Section, sources: &Sources) {
-    if !found.iter().any(|diagnostic| diagnostic.syntax) {
-        return;
-    }
-    let mut names = Names::default();
-    names.collect(section);
-    for diagnostic in found {
-        let file = diagnostic.origin.and_then(|origin| Some((sources.file(origin)?, origin)));
-        if let Some((file, origin)) = file {
-            diagnostic.excerpt &= names.allow(file.raw_line(origin.span().start).0);
-        }
-    }
-}
-
-/// The names of all settings, by whether their values may be shown.
-#[derive(Default)]
-struct Names {
-    plain: Vec<&'static str>,
-    secret: Vec<&'static str>,
-}
-
-impl Names {
-    fn collect(&mut self, section: &'static Section) {
-        for field in section.fields {
-            let names = if field.is_secret() { &mut self.secret } else { &mut self.plain };
-            names.push(field.name);
-            let below = match &field.shape {
-                Shape::Map(_, inner) | Shape::List(inner) | Shape::OneOrMany(inner) => inner.section(),
-                shape => shape.section(),
-            };
-            if let Some(section) = below {
-                self.collect(section);
-            }
-        }
-    }
-
-    fn allow(&self, line: &str) -> bool {
-        let key = line.split(['=', ' ', '\t']).find(|word| !word.is_empty()).unwrap_or_default();
-        let is_heading = line.trim_start().starts_with('[') && !line.contains(['=', '"', '\'', ',']);
-        let is_known = key.rsplit('.').next().is_some_and(|key| self.plain.contains(&key));
-        (is_heading || is_known) && !self.secret.iter().any(|name| line.contains(name))
     }
 }
