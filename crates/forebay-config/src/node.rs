@@ -186,9 +186,13 @@ impl fmt::Debug for Node {
     }
 }
 
-/// As TOML on one line.
+/// As TOML on one line; a number from a variable or an argument with the characters it came with.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = !matches!(self.data, Data::String(_) | Data::List(_) | Data::Table(_));
+        if let Some(raw) = self.raw.as_deref().filter(|_| is_plain) {
+            return f.write_str(raw);
+        }
         match &self.data {
             Data::String(text) => write_string(f, text),
             Data::Integer(number) => write!(f, "{number}"),
@@ -258,6 +262,8 @@ mod tests {
 
     #[test]
     fn a_raw_number_is_also_text() {
+        let node = Node::from_raw("1.10", Origin::DEFAULT);
+        assert_eq!((node.as_str(), node.to_string().as_str()), (Some("1.10"), "1.10"));
         let node = Node::from_raw("0123", Origin::DEFAULT);
         assert_eq!(node.as_str(), Some("0123"));
         let node = Node::from_raw("123", Origin::DEFAULT);

@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads every element of a list, all errors at once.
-    pub(crate) fn elements<T: Value>(&mut self, list: &[Node]) -> Option<Vec<T>> {
+    pub fn elements<T: Value>(&mut self, list: &[Node]) -> Option<Vec<T>> {
         let mut read = Vec::with_capacity(list.len());
         for (index, node) in list.iter().enumerate() {
             read.extend(self.within(Step::Index(index), |reader| T::read(node, reader)));
@@ -124,8 +124,8 @@ impl<'a> Reader<'a> {
         (read.len() == list.len()).then_some(read)
     }
 
-    /// Reads something under a key.
-    pub(crate) fn under<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+    /// Reads something under a key, which messages then name.
+    pub fn under<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.within(Step::Key(key.to_owned()), read)
     }
 

@@ -51,7 +51,7 @@ fn load_layers(environment: &[(&str, &str)], set: &[&str]) -> Result<Loaded<Root
 fn every_layer_wins_over_the_one_below() {
     let loaded = load_layers(
         &[("FOREBAY_SERVICE__ORDERS__RETRY__ATTEMPTS", "5"), ("FOREBAY_LOG", "debug")],
-        &["gateway.body_max=2MiB", "gateway.rate=\"10/s\""],
+        &["gateway.body_max=2MiB", "gateway={ rate = \"10/s\" }"],
     )
     .expect("valid");
     let root = &loaded.value;
