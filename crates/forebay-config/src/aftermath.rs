@@ -22,7 +22,7 @@ pub(crate) fn after_syntax_errors(found: &mut Vec<Diagnostic>, section: &'static
     });
 
     let mut names = Names::default();
-    names.collect(section);
+    names.collect(section, false);
     for diagnostic in found {
         let file = diagnostic.origin.and_then(|origin| Some((sources.file(origin)?, origin)));
         if let Some((file, origin)) = file {
@@ -39,16 +39,17 @@ struct Names {
 }
 
 impl Names {
-    fn collect(&mut self, section: &'static Section) {
+    fn collect(&mut self, section: &'static Section, is_secret: bool) {
         for field in section.fields {
-            let names = if field.is_secret() { &mut self.secret } else { &mut self.plain };
+            let is_secret = is_secret || field.is_secret();
+            let names = if is_secret { &mut self.secret } else { &mut self.plain };
             names.push(field.name);
             let below = match &field.shape {
                 Shape::Map(_, inner) | Shape::List(inner) | Shape::OneOrMany(inner) => inner.section(),
                 shape => shape.section(),
             };
             if let Some(section) = below {
-                self.collect(section);
+                self.collect(section, is_secret);
             }
         }
     }

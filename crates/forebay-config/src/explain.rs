@@ -91,8 +91,7 @@ fn declared_at(section: &'static Section, path: &[&str]) -> Option<&'static Fiel
 }
 
 fn one(setting: &Setting<'_>, sources: &Sources) -> Explanation {
-    let told =
-        |node: &Node| Told { value: setting.show(&node.to_string()), place: sources.place(node.origin()) };
+    let told = |node: &Node| Told { value: setting.show_node(node), place: sources.place(node.origin()) };
     let default = setting.field.default.map(|text| Told { value: setting.show(text), place: Place::Default });
     let key = setting.path.to_string();
     match setting.node {

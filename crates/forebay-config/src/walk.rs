@@ -27,10 +27,17 @@ impl Setting<'_> {
     /// As it may be shown; nothing when it was not written and has no default.
     pub(crate) fn shown(&self) -> Option<String> {
         match (self.node, self.field.default) {
-            (Some(node), _) => Some(self.show(&node.to_string())),
+            (Some(node), _) => Some(self.show_node(node)),
             (None, Some(default)) => Some(self.show(default)),
             (None, None) => None,
         }
+    }
+
+    /// The same for a value that may have lost to this one, and be of another kind.
+    pub(crate) fn show_node(&self, node: &Node) -> String {
+        let is_whole = node.as_table().is_some() || node.as_list().is_some();
+        let hides = is_whole && self.field.shape.holds_secret();
+        if hides { REDACTED.to_owned() } else { self.show(&node.to_string()) }
     }
 
     pub(crate) fn show(&self, value: &str) -> String {

@@ -24,6 +24,8 @@ struct Vault {
     /// A whole section.
     #[setting(secret)]
     account: Option<Account>,
+    /// Either way.
+    owner: Option<Owner>,
     /// Shown.
     #[setting(default = "")]
     fields: String,
@@ -38,6 +40,24 @@ struct Account {
     user: String,
     /// Which.
     number: u8,
+}
+
+/// By name, or with all that belongs to it.
+#[expect(dead_code, reason = "only printed")]
+#[derive(Debug, Clone, Settings)]
+enum Owner {
+    /// Found elsewhere.
+    Name(Name),
+    /// Complete.
+    Known(Known),
+}
+
+/// An owner with a key.
+#[expect(dead_code, reason = "only printed")]
+#[derive(Debug, Clone, Settings)]
+struct Known {
+    /// Opens the door.
+    key: Secret,
 }
 
 const VALID: &str = r#"
@@ -84,8 +104,19 @@ fn secrets_of_a_valid_file_are_hidden() {
 }
 
 #[test]
+fn a_secret_inside_a_table_that_lost_is_hidden() {
+    let read = |_: &Path| Ok(b"owner = { key = 'hush' }".to_vec());
+    let set = vec!["owner=alice".to_owned()];
+    let inputs = Inputs { file: Some("vault.toml".into()), files: &read, set, ..Inputs::default() };
+    let explained = load::<Vault>(inputs).expect("valid").explain("owner").expect("known");
+    let expected = "\"alice\"   from the command line: --set owner\n    over [redacted]   vault.toml:1:9";
+    assert_eq!(explained[0].to_string(), expected);
+}
+
+#[test]
 fn secrets_beside_a_mistake_are_hidden() {
     check("account = { user = \"hush\", number = 5 }");
+    check("[account]\nuser \"hush\"\nnumber = hush");
     check("account = { user = \"abc\", number = \"hush\" }");
     check("pin = \"hush\"");
     check("password = hush");
