@@ -1,7 +1,7 @@
 //! A struct becomes a [`Section`](https://docs.rs/forebay-config) constant and a reader with one line per
 //! field.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -14,6 +14,7 @@ pub(crate) fn expand(input: &DeriveInput, data: &DataStruct) -> Result<TokenStre
         return Err(Error::new_spanned(&input.ident, "a section needs named fields: they are its keys"));
     };
     let whole = Whole::read(&input.attrs)?;
+    let source = source();
     let (type_name, section_doc) = (&input.ident, doc(&input.attrs));
     let section_name = type_name.to_string();
 
@@ -53,7 +54,7 @@ pub(crate) fn expand(input: &DeriveInput, data: &DataStruct) -> Result<TokenStre
                 short: #short,
                 restart: #restart,
             };
-            fn read_fields(fields: &mut ::forebay_config::Fields<'_, '_>) -> ::core::option::Option<Self> {
+            fn read_fields(#source: &mut ::forebay_config::Fields<'_, '_>) -> ::core::option::Option<Self> {
                 #(let #names = #reads;)*
                 ::core::option::Option::Some(Self { #(#names: #names?),* })
             }
@@ -75,6 +76,11 @@ pub(crate) fn expand(input: &DeriveInput, data: &DataStruct) -> Result<TokenStre
     })
 }
 
+/// What fields are read from. Hygienic, so that a setting may have the same name.
+fn source() -> Ident {
+    Ident::new("fields", Span::mixed_site())
+}
+
 /// The descriptor of one field and the expression that reads it.
 fn one(field: &Field, index: usize) -> Result<(TokenStream, TokenStream)> {
     let setting = Setting::read(&field.attrs)?;
@@ -90,7 +96,7 @@ fn one(field: &Field, index: usize) -> Result<(TokenStream, TokenStream)> {
     }
     let field_type = &field.ty;
     let told = setting.told.iter().map(|(key, expression)| quote!(#key: #expression,));
-    let flatten = setting.flatten;
+    let (flatten, source) = (setting.flatten, source());
     let optional = if setting.says("default") {
         quote!(false)
     } else {
@@ -110,8 +116,8 @@ fn one(field: &Field, index: usize) -> Result<(TokenStream, TokenStream)> {
         }
     };
     let read = match flatten {
-        true => quote!(fields.flatten::<#field_type>()),
-        false => quote!(fields.value(#index)),
+        true => quote!(#source.flatten::<#field_type>()),
+        false => quote!(#source.value(#index)),
     };
     Ok((descriptor, read))
 }

@@ -50,17 +50,16 @@ impl Declarations {
     }
 
     fn field(&mut self, field: &'static Field, path: &str) {
-        for (what, text) in
-            [("default", field.default), ("min", field.min), ("max", field.max), ("example", field.example)]
-        {
-            if let Some(why) = text.and_then(|text| self.unreadable(field, text)) {
-                self.wrong.push(format!("{what} of {path}: {why}"));
+        let declared =
+            [("default", field.default), ("min", field.min), ("max", field.max), ("example", field.example)];
+        // A type that nobody gave a value of is taken at its word.
+        let (mut has_magnitude, mut has_length) = (true, true);
+        for (what, text) in declared.into_iter().filter_map(|(what, text)| Some((what, text?))) {
+            match self.probe(field, text) {
+                Ok(probe) => (has_magnitude, has_length) = (probe.magnitude, probe.length),
+                Err(why) => self.wrong.push(format!("{what} of {path}: {why}")),
             }
         }
-        let (has_magnitude, has_length) =
-            field.default.or(field.min).or(field.max).map_or((true, true), |text| {
-                self.probe(field, text).map_or((true, true), |probe| (probe.magnitude, probe.length))
-            });
         if !has_magnitude && (field.min.is_some() || field.max.is_some()) {
             self.wrong.push(format!("{path} has bounds and its type no order"));
         }
@@ -74,20 +73,11 @@ impl Declarations {
         }
     }
 
-    fn unreadable(&self, field: &'static Field, text: &str) -> Option<String> {
-        let Some(node) = declared(text) else { return Some("not TOML".to_owned()) };
+    fn probe(&self, field: &'static Field, text: &str) -> Result<Probe, String> {
+        let node = declared(text).ok_or("not TOML")?;
         let mut sources = Sources::new();
         let mut reader = Reader::new(&mut sources, self.root, false);
-        let read = reader.under(field.name, |reader| (field.probe)(&node, reader));
-        match read {
-            Some(_) => None,
-            None => Some(reader.found.first().map_or("unreadable", |found| found.message()).to_owned()),
-        }
-    }
-
-    fn probe(&self, field: &'static Field, text: &str) -> Option<Probe> {
-        let mut sources = Sources::new();
-        let mut reader = Reader::new(&mut sources, self.root, false);
-        (field.probe)(&declared(text)?, &mut reader)
+        let probe = reader.under(field.name, |reader| (field.probe)(&node, reader));
+        probe.ok_or_else(|| reader.found.first().map_or("unreadable", |found| found.message()).to_owned())
     }
 }

@@ -97,8 +97,9 @@ impl Diagnostic {
     }
 }
 
-/// All findings about one configuration, sorted by place, with the texts they point into.
-#[derive(Clone, Debug)]
+/// All findings about one configuration, sorted by place, with the texts they point into. `Debug` prints what
+/// `Display` does: the texts may hold secrets.
+#[derive(Clone)]
 pub struct Diagnostics {
     pub(crate) list: Vec<Diagnostic>,
     pub(crate) sources: Arc<Sources>,
@@ -180,10 +181,16 @@ impl Diagnostics {
     }
 }
 
-/// Without colour, at most [`render::SHOWN_MAX`](Style::default) messages.
+/// Without colour, and no more messages than [`Style::default`] shows.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.render(Style::default()).trim_end())
+    }
+}
+
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

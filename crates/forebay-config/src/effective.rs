@@ -45,7 +45,7 @@ pub(crate) fn effective(section: &'static Section, root: &Node, sources: &Source
         key: setting.path.to_string(),
         value: setting.shown(),
         place: sources.place(setting.node.map_or(Origin::DEFAULT, Node::origin)),
-        restart: setting.restart,
+        restart: setting.traits.restart,
     });
     Effective(settings.collect())
 }
@@ -57,7 +57,7 @@ pub(crate) fn changes(section: &'static Section, before: &Node, after: &Node) ->
         let entry = |setting: Setting<'_>| {
             let written =
                 setting.node.map(Node::to_string).or_else(|| setting.field.default.map(str::to_owned));
-            (setting.path.to_string(), (written, setting.shown(), setting.restart))
+            (setting.path.to_string(), (written, setting.shown(), setting.traits.restart))
         };
         settings.into_iter().map(entry).collect()
     };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::node::Node;
 use crate::place::{Place, Sources};
-use crate::shape::Section;
+use crate::shape::{Field, Section, Shape};
 use crate::suggest;
 use crate::walk::{Setting, walk};
 
@@ -65,6 +65,10 @@ pub(crate) fn explain(
         .map(|setting| one(setting, sources))
         .collect();
     if explained.is_empty() {
+        if let Some(field) = declared_at(section, &key.split('.').collect::<Vec<_>>()) {
+            let default = field.default.map(|text| Told { value: text.to_owned(), place: Place::Default });
+            return Ok(vec![Explanation { key: key.to_owned(), winner: default, losers: Vec::new() }]);
+        }
         let keys: Vec<_> = settings.iter().map(|setting| setting.path.to_string()).collect();
         let suggestion = suggest::nearest(key, keys.iter().map(String::as_str)).map(str::to_owned);
         return Err(UnknownKey { key: key.to_owned(), suggestion });
@@ -72,9 +76,22 @@ pub(crate) fn explain(
     Ok(explained)
 }
 
+/// The declaration of a setting in a section that nobody wrote.
+fn declared_at(section: &'static Section, path: &[&str]) -> Option<&'static Field> {
+    let (first, mut rest) = path.split_first()?;
+    let field = section.field(first)?;
+    let mut shape = &field.shape;
+    while let Shape::Map(_, inner) | Shape::List(inner) | Shape::OneOrMany(inner) = shape
+        && !rest.is_empty()
+    {
+        shape = inner;
+        rest = &rest[1..];
+    }
+    if rest.is_empty() { Some(field) } else { declared_at(shape.section()?, rest) }
+}
+
 fn one(setting: &Setting<'_>, sources: &Sources) -> Explanation {
-    let told =
-        |node: &Node| Told { value: setting.show(&node.to_string()), place: sources.place(node.origin()) };
+    let told = |node: &Node| Told { value: setting.show_node(node), place: sources.place(node.origin()) };
     let default = setting.field.default.map(|text| Told { value: setting.show(text), place: Place::Default });
     let key = setting.path.to_string();
     match setting.node {

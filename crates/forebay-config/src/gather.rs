@@ -68,7 +68,7 @@ impl Gatherer<'_> {
                 let help = if asked_by.is_some() {
                     "paths start from the including file's folder"
                 } else {
-                    "check the path"
+                    "check the path; `forebay init` writes a first one"
                 };
                 return self.refuse(asked_by, format!("cannot read {}: {error}", path.display()), help);
             }

@@ -39,14 +39,17 @@ impl Interpolation<'_> {
             Data::List(list) => list.iter_mut().for_each(|node| self.node(node)),
             Data::Table(table) => table.0.values_mut().for_each(|entry| self.node(&mut entry.node)),
             Data::String(text) if text.contains("${") && self.sources.file(node.origin).is_some() => {
+                // A value that is nothing but a variable takes the variable's type, as `port = "${PORT}"`.
                 let is_one = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
                 match self.replace(text) {
-                    // A value that is nothing but a variable takes the variable's type, as `port = "${PORT}"`.
-                    Ok(text) if is_one => {
+                    Ok(text) => {
                         let over = std::mem::take(&mut node.over);
-                        *node = Node { over, ..Node::from_raw(&text, node.origin) };
+                        let fresh = match is_one {
+                            true => Node::from_raw(&text, node.origin),
+                            false => Node::new(Data::String(text), node.origin),
+                        };
+                        *node = Node { over, is_interpolated: true, ..fresh };
                     }
-                    Ok(text) => node.data = Data::String(text),
                     Err(failure) => {
                         let origin = self.pin(node.origin, failure.nth, failure.length);
                         self.found.push(Diagnostic::error(origin, failure.message).with_help(failure.help));

@@ -140,6 +140,7 @@
 //! the one below, arrays of tables too, except that those of included files and their includer add up. `${VAR}`
 //! works in the strings of files only.
 
+mod aftermath;
 mod declarations;
 mod diagnostic;
 mod effective;

@@ -1,8 +1,10 @@
 //! From inputs to a checked value, or to everything that is wrong with them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::aftermath::after_syntax_errors;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::effective::{self, Change, Effective};
 use crate::explain::{self, Explanation, UnknownKey};
@@ -14,7 +16,7 @@ use crate::overrides::Overrides;
 use crate::place::{Origin, Place, Sources};
 use crate::reader::{Reader, Reference};
 use crate::section::{Settings, read_section};
-use crate::shape::{Section, Shape, list_names};
+use crate::shape::{Section, list_names};
 use crate::suggest;
 
 /// What a configuration is made of. Nothing else is read: no process environment, and files only through
@@ -51,7 +53,7 @@ impl Default for Inputs<'_> {
 }
 
 /// A valid configuration with the memory of where everything came from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded<T> {
     /// The configuration.
     pub value: T,
@@ -61,7 +63,7 @@ pub struct Loaded<T> {
 }
 
 /// What remains of the inputs once merged.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Settled {
     section: &'static Section,
     root: Node,
@@ -82,7 +84,7 @@ pub fn load<T: Settings>(inputs: Inputs<'_>) -> Result<Loaded<T>, Diagnostics> {
     check_references(&mut reader, &merged.root);
     merged.found.append(&mut reader.found);
 
-    hide_lines_of_secrets(&mut merged.found, section, &sources);
+    after_syntax_errors(&mut merged.found, section, &sources);
     let failed = merged.found.iter().any(|one| one.severity == Severity::Error);
     let sources = Arc::new(sources);
     match value.filter(|_| !failed) {
@@ -98,6 +100,13 @@ pub fn load<T: Settings>(inputs: Inputs<'_>) -> Result<Loaded<T>, Diagnostics> {
             }
             Err(Diagnostics::new(merged.found, sources, merged.files))
         }
+    }
+}
+
+/// The value alone: the memory holds the texts of the files, secrets included.
+impl<T: fmt::Debug> fmt::Debug for Loaded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("value", &self.value).finish_non_exhaustive()
     }
 }
 
@@ -180,33 +189,5 @@ fn check_references(reader: &mut Reader<'_>, root: &Node) {
         let message = format!("`{key}` names \"{name}\", and there is no [{target}.{name}]");
         let why = why.unwrap_or("names are checked at the start so that no request has to find out");
         reader.error(origin, message).note(why).help(help);
-    }
-}
-
-/// A line with a syntax error is shown only if no secret can stand on it: the value that would have to be
-/// hidden may not have been understood.
-fn hide_lines_of_secrets(found: &mut [Diagnostic], section: &'static Section, sources: &Sources) {
-    let mut names = Vec::new();
-    secret_names(section, &mut names);
-    for diagnostic in found {
-        let Some(origin) = diagnostic.origin else { continue };
-        let Some(file) = sources.file(origin) else { continue };
-        let (line, _) = file.line(origin.span().start);
-        diagnostic.excerpt &= !diagnostic.syntax || !names.iter().any(|name| line.contains(name));
-    }
-}
-
-fn secret_names(section: &'static Section, names: &mut Vec<&'static str>) {
-    for field in section.fields {
-        if field.is_secret() {
-            names.push(field.name);
-        }
-        let below = match &field.shape {
-            Shape::Map(_, inner) | Shape::List(inner) | Shape::OneOrMany(inner) => inner.section(),
-            shape => shape.section(),
-        };
-        if let Some(section) = below {
-            secret_names(section, names);
-        }
     }
 }

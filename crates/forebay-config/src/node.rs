@@ -6,20 +6,22 @@ use std::fmt;
 
 use crate::place::Origin;
 
-/// One value of the tree.
-#[derive(Clone, Debug)]
+/// One value of the tree. Its `Debug` tells the kind alone: it may be a secret.
+#[derive(Clone)]
 pub struct Node {
     pub(crate) data: Data,
     pub(crate) origin: Origin,
     /// The characters of a variable or an argument, which carry no type of their own: `5` is a number to an
     /// integer setting and text to a string setting.
     pub(crate) raw: Option<Box<str>>,
+    /// Whether a `${VAR}` stood in it: then messages repeat what was written, not what the variable holds.
+    pub(crate) is_interpolated: bool,
     /// The values that this one replaced, the strongest first.
     pub(crate) over: Vec<Node>,
 }
 
 /// What a value is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Data {
     /// Text, decoded.
     String(String),
@@ -59,11 +61,11 @@ pub enum Kind {
 }
 
 /// The keys and values of one table, in the order of their names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Table(pub(crate) BTreeMap<String, Entry>);
 
 /// A key with its value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) key: Origin,
     pub(crate) node: Node,
@@ -83,7 +85,7 @@ impl Table {
 
 impl Node {
     pub(crate) fn new(data: Data, origin: Origin) -> Node {
-        Node { data, origin, raw: None, over: Vec::new() }
+        Node { data, origin, raw: None, is_interpolated: false, over: Vec::new() }
     }
 
     /// Characters from outside a file: TOML if they are TOML, else text.
@@ -178,9 +180,19 @@ impl Kind {
     }
 }
 
-/// As TOML on one line.
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({:?})", self.kind())
+    }
+}
+
+/// As TOML on one line; a number from a variable or an argument with the characters it came with.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = !matches!(self.data, Data::String(_) | Data::List(_) | Data::Table(_));
+        if let Some(raw) = self.raw.as_deref().filter(|_| is_plain) {
+            return f.write_str(raw);
+        }
         match &self.data {
             Data::String(text) => write_string(f, text),
             Data::Integer(number) => write!(f, "{number}"),
@@ -250,6 +262,8 @@ mod tests {
 
     #[test]
     fn a_raw_number_is_also_text() {
+        let node = Node::from_raw("1.10", Origin::DEFAULT);
+        assert_eq!((node.as_str(), node.to_string().as_str()), (Some("1.10"), "1.10"));
         let node = Node::from_raw("0123", Origin::DEFAULT);
         assert_eq!(node.as_str(), Some("0123"));
         let node = Node::from_raw("123", Origin::DEFAULT);

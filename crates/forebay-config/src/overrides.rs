@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
-use crate::merge::replace;
+use crate::merge::{Lists, merge, replace};
 use crate::node::{Data, Entry, Node, Table};
 use crate::parse::key_path;
 use crate::path::{VARIABLE_PREFIX, VARIABLE_SEPARATOR, variable_part};
@@ -15,6 +15,9 @@ use crate::shape::{Field, Section, Shape, list_names};
 
 /// What a variable that names the file of a secret ends in.
 const FILE_SUFFIX: &str = "_FILE";
+
+/// Parts of a key: no file nests deeper either, and making the tables recurses.
+const DEPTH_MAX: usize = 64;
 
 /// Where the overrides go and what went wrong.
 pub(crate) struct Overrides<'a> {
@@ -33,6 +36,13 @@ struct Resolved {
     is_file: bool,
 }
 
+/// A key that may follow, with its declaration if it has one of its own.
+struct Known {
+    key: String,
+    field: Option<&'static Field>,
+    shape: Shape,
+}
+
 impl Overrides<'_> {
     /// Lays every `FOREBAY_…` variable over the tree, except those that `foreign` names.
     pub(crate) fn environment(
@@ -42,6 +52,9 @@ impl Overrides<'_> {
         files: &dyn Files,
     ) {
         let mut taken: BTreeMap<Vec<String>, String> = BTreeMap::new();
+        // By name, so that the order of a process environment, which means nothing, changes nothing.
+        let mut variables: Vec<_> = variables.iter().collect();
+        variables.sort();
         for (name, value) in variables {
             let Some(rest) = strip_prefix_ignoring_case(name, VARIABLE_PREFIX) else { continue };
             if foreign.contains(&name.as_str()) {
@@ -99,6 +112,11 @@ impl Overrides<'_> {
     }
 
     fn put(&mut self, path: &[String], node: Node, origin: Origin) {
+        if path.len() > DEPTH_MAX {
+            let message = format!("this key has more than {DEPTH_MAX} parts");
+            self.found.push(Diagnostic::error(origin, message).with_help("shorten it"));
+            return;
+        }
         if let Err(index) = put(self.root, path, node, origin) {
             let message = format!("there is no element {index}");
             self.found.push(
@@ -126,38 +144,38 @@ fn resolve(section: &'static Section, root: &Node, name: &str) -> Result<Resolve
     let mut node = Some(root);
     for (place, part) in parts.iter().enumerate() {
         let known = known_keys(shape, node);
-        let same = |part: &str| -> Vec<&(String, Option<&'static Field>, Option<Shape>)> {
-            known.iter().filter(|(key, ..)| variable_part(key).eq_ignore_ascii_case(part)).collect()
-        };
-        let mut meant = same(part);
-        if let Some(stripped) =
-            strip_file_suffix(part).filter(|_| meant.is_empty() && place + 1 == parts.len())
-        {
-            meant = same(stripped);
-            meant.retain(|(_, field, _)| field.is_some_and(Field::is_secret));
+        let mut meant = spelled(&known, part);
+        if let Some(stem) = strip_file_suffix(part).filter(|_| meant.is_empty() && place + 1 == parts.len()) {
+            meant = spelled(&known, stem);
+            meant.retain(|known| known.field.is_some_and(Field::is_secret));
             resolved.is_file = !meant.is_empty();
         }
         let key = match meant.as_slice() {
-            [] => part.to_ascii_lowercase(),
-            [(key, _, below)] => {
-                shape = *below;
-                key.clone()
+            [] => {
+                shape = below_unknown(shape);
+                part.to_ascii_lowercase()
+            }
+            [one] => {
+                shape = Some(one.shape);
+                one.key.clone()
             }
             several => {
-                let names = list_names(several.iter().map(|(key, ..)| key.as_str()));
+                let names = list_names(several.iter().map(|known| known.key.as_str()));
                 return Err((
                     format!("this variable could mean {names}"),
                     "rename one, or use --set".to_owned(),
                 ));
             }
         };
-        if meant.is_empty() {
-            shape = below_unknown(shape);
-        }
         node = node.and_then(|node| child(node, &key));
         resolved.path.push(key);
     }
     Ok(resolved)
+}
+
+/// The keys that a part of a variable's name can stand for.
+fn spelled<'k>(known: &'k [Known], part: &str) -> Vec<&'k Known> {
+    known.iter().filter(|known| variable_part(&known.key).eq_ignore_ascii_case(part)).collect()
 }
 
 fn strip_file_suffix(part: &str) -> Option<&str> {
@@ -165,21 +183,24 @@ fn strip_file_suffix(part: &str) -> Option<&str> {
     suffix.eq_ignore_ascii_case(FILE_SUFFIX).then_some(stem)
 }
 
-/// The keys that may follow, with their declarations.
-fn known_keys(
-    shape: Option<Shape>,
-    node: Option<&Node>,
-) -> Vec<(String, Option<&'static Field>, Option<Shape>)> {
+/// The keys that may follow.
+fn known_keys(shape: Option<Shape>, node: Option<&Node>) -> Vec<Known> {
     let Some(shape) = shape else { return Vec::new() };
     if let Some(section) = shape.section() {
-        return section.flat().map(|field| (field.name.to_owned(), Some(field), Some(field.shape))).collect();
+        let known = |field: &'static Field| Known {
+            key: field.name.to_owned(),
+            field: Some(field),
+            shape: field.shape,
+        };
+        return section.flat().map(known).collect();
     }
+    let known = |key: String, shape: &Shape| Known { key, field: None, shape: *shape };
     match (shape, node.map(Node::data)) {
         (Shape::Map(_, value), Some(Data::Table(table))) => {
-            table.iter().map(|(key, ..)| (key.to_owned(), None, Some(*value))).collect()
+            table.iter().map(|(key, ..)| known(key.to_owned(), value)).collect()
         }
         (Shape::List(element) | Shape::OneOrMany(element), Some(Data::List(list))) => {
-            (0..list.len()).map(|index| (index.to_string(), None, Some(*element))).collect()
+            (0..list.len()).map(|index| known(index.to_string(), element)).collect()
         }
         _ => Vec::new(),
     }
@@ -204,7 +225,7 @@ fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
 /// Puts a value at a path, making tables on the way. Fails on an element that a list does not have.
 fn put(root: &mut Node, path: &[String], node: Node, origin: Origin) -> Result<(), String> {
     let Some((key, rest)) = path.split_first() else {
-        replace(root, node);
+        merge(root, node, Lists::Replace);
         return Ok(());
     };
     if let Data::List(list) = &mut root.data {

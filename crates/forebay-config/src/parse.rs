@@ -13,6 +13,9 @@ use crate::node::{Data, Entry, Node, Table};
 use crate::place::{Origin, SourceId};
 use crate::syntax;
 
+/// Syntax errors that are looked at in one file: a file with more is of another format.
+const ERRORS_MAX: usize = 1000;
+
 /// What came out of one file.
 pub(crate) struct Parsed {
     pub(crate) root: Node,
@@ -26,6 +29,7 @@ pub(crate) fn document(text: &str, source: SourceId) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut errors: Vec<syntax::Error> = errors.iter().map(syntax::Error::from_toml).collect();
     errors.sort_by_key(|error| error.span.start);
+    errors.truncate(ERRORS_MAX);
 
     let spans = errors.iter().map(|error| error.span.clone()).collect();
     let mut builder = Builder { text, source, spans, broken: Vec::new(), too_large: Vec::new() };

@@ -5,8 +5,10 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::node::{Data, Node};
+
 /// Where one key or value came from: eight bytes of span and the number of its source. Resolved to a
-/// [`Place`] by [`Sources`].
+/// [`Place`] by [`crate::Loaded::place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     source: u32,
@@ -76,7 +78,7 @@ impl fmt::Display for Place {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     Default,
     File(SourceFile),
@@ -85,7 +87,7 @@ enum Source {
 }
 
 /// One file's text, and which parts of it must never be shown.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
     text: String,
@@ -93,8 +95,9 @@ pub(crate) struct SourceFile {
     hidden: Vec<Range<usize>>,
 }
 
-/// Everything that was read. Only files keep their text: a variable or an argument may hold a secret.
-#[derive(Clone, Debug)]
+/// Everything that was read. Only files keep their text: a variable or an argument may hold a secret. Not even
+/// `Debug` prints it.
+#[derive(Clone)]
 pub(crate) struct Sources(Vec<Source>);
 
 impl Sources {
@@ -141,8 +144,17 @@ impl Sources {
         self.file(origin)?.path.parent()
     }
 
-    /// Keeps a span out of every excerpt from now on.
-    pub(crate) fn hide(&mut self, origin: Origin) {
+    /// Keeps a value and all below it out of every excerpt from now on.
+    pub(crate) fn hide(&mut self, node: &Node) {
+        self.hide_span(node.origin());
+        match node.data() {
+            Data::List(list) => list.iter().for_each(|node| self.hide(node)),
+            Data::Table(table) => table.iter().for_each(|(_, _, node)| self.hide(node)),
+            _ => {}
+        }
+    }
+
+    fn hide_span(&mut self, origin: Origin) {
         if let Some(Source::File(file)) = self.0.get_mut(origin.source as usize) {
             file.hidden.push(origin.span());
         }
@@ -174,12 +186,17 @@ impl SourceFile {
         (line + 1, column + 1)
     }
 
-    /// The whole line around a byte without its end, hidden spans starred out, and where it starts.
-    pub(crate) fn line(&self, at: usize) -> (String, usize) {
+    /// The whole line around a byte, without its end, and where it starts. Not for showing.
+    pub(crate) fn raw_line(&self, at: usize) -> (&str, usize) {
         let index = self.line_index(at);
         let start = self.line_starts[index];
         let end = self.line_starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
-        let line = self.text[start..end].trim_end_matches('\r');
+        (self.text[start..end].trim_end_matches('\r'), start)
+    }
+
+    /// The same with hidden spans starred out.
+    pub(crate) fn line(&self, at: usize) -> (String, usize) {
+        let (line, start) = self.raw_line(at);
         let masked = line.char_indices().map(|(offset, shown)| {
             let at = start + offset;
             if self.hidden.iter().any(|span| span.contains(&at)) { '*' } else { shown }
@@ -217,7 +234,7 @@ mod tests {
         let mut sources = Sources::new();
         let id = sources.add_file("f.toml".into(), "x = 1\npassword = \"hush\"\r\n".to_owned());
         let origin = Origin::new(id, 17..23);
-        sources.hide(origin);
+        sources.hide_span(origin);
         let (line, start) = sources.file(origin).expect("a file").line(17);
         assert_eq!((line.as_str(), start), ("password = ******", 6));
     }

@@ -3,10 +3,10 @@
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::node::{Data, Node};
-use crate::path::{Path, Step};
+use crate::path::{Path, Step, home_of};
 use crate::place::{Origin, Sources};
 use crate::problem::Problem;
-use crate::shape::{Choice, Field, Section, Shape};
+use crate::shape::{Choice, Field, Section, Shape, list_names};
 use crate::suggest;
 use crate::value::Value;
 
@@ -27,6 +27,15 @@ pub struct Reader<'a> {
     pub(crate) here: Origin,
     /// The setting being read, and how deep in the tree it stands.
     field: Option<(&'static Field, usize)>,
+    /// Whether it, or a section around it, is secret.
+    secret: bool,
+}
+
+/// Which bound a value broke.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    Least,
+    Most,
 }
 
 /// A value that names a key of a top-level table.
@@ -49,6 +58,7 @@ impl<'a> Reader<'a> {
             path: Path::default(),
             here: Origin::DEFAULT,
             field: None,
+            secret: false,
         }
     }
 
@@ -82,8 +92,8 @@ impl<'a> Reader<'a> {
             return self.wrong_kind(node, shape);
         };
         if number < min || number > max {
-            let (word, bound) = if number < min { ("least", min) } else { ("most", max) };
-            return self.out_of_bounds(node, word, &bound.to_string());
+            let (side, bound) = if number < min { (Side::Least, min) } else { (Side::Most, max) };
+            return self.out_of_bounds(node, side, &bound.to_string());
         }
         Some(number)
     }
@@ -106,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads every element of a list, all errors at once.
-    pub(crate) fn elements<T: Value>(&mut self, list: &[Node]) -> Option<Vec<T>> {
+    pub fn elements<T: Value>(&mut self, list: &[Node]) -> Option<Vec<T>> {
         let mut read = Vec::with_capacity(list.len());
         for (index, node) in list.iter().enumerate() {
             read.extend(self.within(Step::Index(index), |reader| T::read(node, reader)));
@@ -114,8 +124,8 @@ impl<'a> Reader<'a> {
         (read.len() == list.len()).then_some(read)
     }
 
-    /// Reads something under a key.
-    pub(crate) fn under<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+    /// Reads something under a key, which messages then name.
+    pub fn under<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.within(Step::Key(key.to_owned()), read)
     }
 
@@ -134,14 +144,15 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
         if field.is_secret() {
-            self.sources.hide(node.origin());
+            self.sources.hide(node);
         }
         if let Some(target) = field.refers_to {
             self.refer(field, target, node);
         }
-        let outer = self.field.replace((field, self.path.0.len()));
+        let outer = (self.field.replace((field, self.path.0.len())), self.secret);
+        self.secret |= field.is_secret();
         let value = read(self);
-        self.field = outer;
+        (self.field, self.secret) = outer;
         value
     }
 
@@ -166,12 +177,7 @@ impl<'a> Reader<'a> {
     /// Reports a value of the wrong kind: what the setting is, what was found, what to write.
     pub fn wrong_kind<T>(&mut self, node: &Node, shape: &Shape) -> Option<T> {
         let kind = node.kind()?;
-        let found = self.found(node);
-        let clause = if found.is_empty() {
-            format!("this is {}", kind.noun())
-        } else {
-            format!("{found} is {}", kind.noun())
-        };
+        let clause = format!("{} is {}", self.found(node), kind.noun());
         let example = self.own_field().and_then(|field| field.example);
         let example = example.map_or_else(|| shape.example(), str::to_owned);
         let help = with_unit(node, shape).unwrap_or_else(|| format!("write {example}"));
@@ -182,10 +188,9 @@ impl<'a> Reader<'a> {
     /// Reports a string that is not of its setting's form.
     pub fn reject(&mut self, node: &Node, shape: &Shape, problem: Problem) {
         if problem.hidden {
-            self.sources.hide(node.origin());
+            self.sources.hide(node);
         }
-        let found = self.found(node);
-        let found = if found.is_empty() || problem.hidden { "this" } else { &found };
+        let found = if problem.hidden { "this".to_owned() } else { self.found(node) };
         let help = problem.help.or_else(|| match shape {
             Shape::Scalar(scalar) => Some(format!("write for example {}", scalar.example)),
             _ => None,
@@ -216,11 +221,13 @@ impl<'a> Reader<'a> {
         self.field.filter(|(_, depth)| *depth == self.path.0.len()).map(|(field, _)| field)
     }
 
-    pub(crate) fn out_of_bounds<T>(&mut self, node: &Node, word: &str, bound: &str) -> Option<T> {
-        let found = self.found(node);
-        let found = if found.is_empty() { "this" } else { &found };
-        let relation = if word == "most" { "more" } else { "less" };
-        let message = format!("{} is at {word} {bound}, and {found} is {relation}", self.label());
+    pub(crate) fn out_of_bounds<T>(&mut self, node: &Node, side: Side, bound: &str) -> Option<T> {
+        let (word, relation) = match side {
+            Side::Least => ("least", "less"),
+            Side::Most => ("most", "more"),
+        };
+        let message =
+            format!("{} is at {word} {bound}, and {} is {relation}", self.label(), self.found(node));
         let (why, advice) = self.field.map(|(field, _)| (field.why, field.help)).unwrap_or_default();
         let diagnostic = self.error(node.origin(), message);
         diagnostic.notes.extend(why.map(str::to_owned));
@@ -237,13 +244,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value as a message may repeat it: nothing for a secret, a list or a table.
-    fn found(&self, node: &Node) -> String {
-        let secret = self.field.is_some_and(|(field, _)| field.is_secret());
-        if secret || matches!(node.data(), Data::List(_) | Data::Table(_)) {
-            return String::new();
+    /// "in [gateway]", or "at the top level".
+    fn place(&self) -> String {
+        if self.path.0.is_empty() {
+            "at the top level".to_owned()
+        } else {
+            format!("in {}", self.path.section())
         }
-        let text = node.to_string();
+    }
+
+    /// The value as a message may repeat it: "this" for a secret, a list or a table.
+    fn found(&self, node: &Node) -> String {
+        if self.secret || matches!(node.data(), Data::List(_) | Data::Table(_)) {
+            return "this".to_owned();
+        }
+        let text = match self.sources.text(node.origin()) {
+            Some(written) if node.is_interpolated => written.to_owned(),
+            _ => node.to_string(),
+        };
         match text.char_indices().nth(FOUND_MAX) {
             Some((end, _)) => format!("{}...", &text[..end]),
             None => text,
@@ -257,7 +275,7 @@ impl<'a> Reader<'a> {
             match section.field(key) {
                 None => self.unknown_key(section, key, origin, value),
                 Some(Field { deprecated: Some(instead), .. }) => {
-                    let message = format!("`{key}` in {} is deprecated", self.path.section());
+                    let message = format!("`{key}` {} is deprecated", self.place());
                     self.push(Diagnostic::new(Severity::Warning, Some(origin), message)).help(*instead);
                 }
                 Some(_) => {}
@@ -267,26 +285,19 @@ impl<'a> Reader<'a> {
 
     fn unknown_key(&mut self, section: &'static Section, key: &str, origin: Origin, value: &Node) {
         // Nobody knows whether it was meant to be a secret.
-        self.sources.hide(value.origin());
+        self.sources.hide(value);
         let near = suggest::nearest(key, section.flat().map(|field| field.name));
         let help = match near {
             Some(near) if self.sources.is_variable(origin) => {
                 format!("did you mean {}?", self.path.child(near).variable())
             }
             Some(near) => format!("did you mean `{near}`?"),
-            None => match crate::path::home_of(self.root, key) {
+            None => match home_of(self.root, key) {
                 Some(home) => format!("`{key}` belongs in {home}"),
-                None => format!(
-                    "known here: {}",
-                    crate::shape::list_names(section.flat().map(|field| field.name))
-                ),
+                None => format!("known here: {}", list_names(section.flat().map(|field| field.name))),
             },
         };
-        let place = match self.path.0.is_empty() {
-            true => "at the top level".to_owned(),
-            false => format!("in {}", self.path.section()),
-        };
-        let message = format!("unknown key `{key}` {place}");
+        let message = format!("unknown key `{key}` {}", self.place());
         let note = "settings are checked so that a typing error never becomes a silent default";
         self.push(Diagnostic::error(origin, message).without_excerpt().with_note(note).with_help(help));
     }
@@ -296,7 +307,6 @@ impl<'a> Reader<'a> {
         if self.incomplete {
             return;
         }
-        let place = self.path.section();
         let line = format!("{} = {}", field.name, field.example());
         let variable = self.path.child(field.name).variable();
         let note = field.why.unwrap_or("it has no default");
@@ -305,10 +315,7 @@ impl<'a> Reader<'a> {
             None if self.path.has_index() => format!("write `{line}`"),
             None => format!("write `{line}`, or set {variable}"),
         };
-        let message = match self.path.0.is_empty() {
-            true => format!("`{}` is missing", field.name),
-            false => format!("`{}` is missing in {place}", field.name),
-        };
+        let message = format!("`{}` is missing {}", field.name, self.place());
         let here = self.here;
         self.push(Diagnostic::error(here, message).without_excerpt().with_note(note).with_help(help));
     }

@@ -24,29 +24,35 @@ fn write_chapter(out: &mut String, chapter: &Chapter) -> std::fmt::Result {
     if chapter.settings.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n| setting | what | default | a change applies |\n|---|---|---|---|")?;
+    writeln!(out, "\n| setting | value | default | a change applies | meaning |\n|---|---|---|---|---|")?;
     for field in &chapter.settings {
         let applies = if chapter.restart || field.restart { "after a restart" } else { "live" };
-        writeln!(out, "| `{}` | {} | {} | {applies} |", field.name, meaning(field), default(field))?;
+        let (value, default, meaning) = (value(field), default(field), meaning(field));
+        writeln!(out, "| `{}` | {value} | {default} | {applies} | {meaning} |", field.name)?;
     }
     Ok(())
 }
 
+/// What may be written, with its bounds.
+fn value(field: &Field) -> String {
+    let noun = match (field.what, field.shape) {
+        (None, Shape::OneOf(choices)) => format!("one of {}", words(choices)),
+        _ => cell(&field.noun()),
+    };
+    let unit = if matches!(field.shape, Shape::List(_)) { "elements" } else { "characters" };
+    let bounds = [
+        field.min.map(|min| format!("at least `{min}`")),
+        field.max.map(|max| format!("at most `{max}`")),
+        field.min_length.map(|length| format!("{unit}: at least {length}")),
+        field.max_length.map(|length| format!("{unit}: at most {length}")),
+        field.refers_to.map(|target| format!("of a `[{target}.NAME]`")),
+    ];
+    [Some(noun)].into_iter().chain(bounds).flatten().collect::<Vec<_>>().join(", ")
+}
+
 fn meaning(field: &Field) -> String {
-    let mut sentences = vec![cell(field.doc)];
-    match field.shape {
-        Shape::OneOf(choices) => sentences.push(format!("One of {}.", words(choices))),
-        _ => sentences.push(format!("Write {}.", cell(&field.noun()))),
-    }
-    let bound = |word: &str, bound: Option<String>| bound.map(|bound| format!("At {word} `{bound}`."));
-    sentences.extend(bound("least", field.min.map(str::to_owned)));
-    sentences.extend(bound("most", field.max.map(str::to_owned)));
-    sentences.extend(field.min_length.map(|length| format!("At least {length} long.")));
-    sentences.extend(field.max_length.map(|length| format!("At most {length} long.")));
-    sentences.extend(field.refers_to.map(|target| format!("Names a `[{target}.NAME]`.")));
-    sentences.extend(field.deprecated.map(|instead| format!("Deprecated: {}.", cell(instead))));
-    sentences.retain(|sentence| !sentence.is_empty());
-    sentences.join(" ")
+    let deprecated = field.deprecated.map(|instead| format!(" Deprecated: {}.", cell(instead)));
+    format!("{}{}", cell(field.doc), deprecated.unwrap_or_default())
 }
 
 fn words(choices: &[Choice]) -> String {

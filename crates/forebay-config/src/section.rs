@@ -4,7 +4,7 @@
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::node::{Data, Entry, Node, Table};
 use crate::place::Origin;
-use crate::reader::Reader;
+use crate::reader::{Reader, Side};
 use crate::shape::{Field, Section, Shape};
 use crate::value::Value;
 
@@ -170,8 +170,8 @@ fn within_bounds<T: Value>(reader: &mut Reader<'_>, field: &'static Field, node:
     let too_large =
         field.max.filter(|text| magnitude.is_some() && bound(text).is_some_and(|max| magnitude > Some(max)));
     match (too_small, too_large) {
-        (Some(min), _) => reader.out_of_bounds::<()>(node, "least", min).is_some(),
-        (_, Some(max)) => reader.out_of_bounds::<()>(node, "most", max).is_some(),
+        (Some(min), _) => reader.out_of_bounds::<()>(node, Side::Least, min).is_some(),
+        (_, Some(max)) => reader.out_of_bounds::<()>(node, Side::Most, max).is_some(),
         (None, None) => within_lengths(reader, field, node, value.length()),
     }
 }

@@ -303,6 +303,19 @@ impl Shape {
         }
     }
 
+    /// Whether any part at any depth must never be shown: then a whole table of it is not shown either.
+    pub(crate) fn holds_secret(&self) -> bool {
+        match self {
+            Shape::Table(section) => {
+                section.fields.iter().any(|field| field.secret || field.shape.holds_secret())
+            }
+            Shape::List(inner) | Shape::OneOrMany(inner) | Shape::Map(_, inner) => inner.holds_secret(),
+            Shape::Either(shapes) => shapes.iter().any(Shape::holds_secret),
+            Shape::Scalar(scalar) => scalar.secret,
+            Shape::OneOf(_) | Shape::Any => false,
+        }
+    }
+
     /// The section below, when a table may be written here.
     pub fn section(&self) -> Option<&'static Section> {
         match self {

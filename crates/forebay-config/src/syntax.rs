@@ -8,6 +8,13 @@ use crate::node::Node;
 use crate::parse::key_path;
 use crate::place::{Origin, SourceId};
 
+/// Our own complaint about a number that TOML allows and 64 bits do not.
+const TOO_LARGE: &str = "too large";
+
+// The parser's words for what swallows the lines that follow. "unclosed array table" is another thing.
+const UNCLOSED_LIST: &str = "unclosed array";
+const UNCLOSED_TABLE: &str = "unclosed inline table";
+
 /// One complaint of the parser.
 #[derive(Clone, Debug)]
 pub(crate) struct Error {
@@ -21,8 +28,6 @@ pub(crate) struct Broken {
     pub(crate) is_scalar: bool,
 }
 
-const TOO_LARGE: &str = "too large";
-
 impl Error {
     pub(crate) fn from_toml(error: &toml::de::Error) -> Error {
         Error { span: error.span().unwrap_or(0..0), message: error.message().to_owned() }
@@ -32,13 +37,18 @@ impl Error {
         Error { span, message: TOO_LARGE.to_owned() }
     }
 
+    /// What is wrong, without what the parser expected.
+    fn said(&self) -> &str {
+        self.message.split(", expected").next().unwrap_or_default()
+    }
+
     pub(crate) fn swallows_the_rest(&self) -> bool {
-        self.message.starts_with("unclosed")
+        [UNCLOSED_LIST, UNCLOSED_TABLE].contains(&self.said())
     }
 
     /// The message for people, without the parser's expectations.
-    pub(crate) fn explain(self, root: &Node, text: &str, source: SourceId) -> Diagnostic {
-        let Error { span, message } = self;
+    pub(crate) fn explain(&self, root: &Node, text: &str, source: SourceId) -> Diagnostic {
+        let span = self.span.clone();
         let written = text.get(span.clone()).unwrap_or_default();
         let error = |message: &str| {
             let origin = Origin::new(source, span.clone());
@@ -47,31 +57,49 @@ impl Error {
         if let Some(key) = key_without_value(line_before(text, span.start)).filter(|_| written.is_empty()) {
             return error(&format!("`{key}` has no value")).with_help("write a value after the `=`");
         }
-        let said = message.split(", expected").next().unwrap_or_default();
-        match said {
-            // The value itself stays out of the message: it may be a secret without its quotes.
-            TOO_LARGE => {
-                error("this number is too large").with_help(format!("write a number of at most {}", i64::MAX))
-            }
-            // The second value is not in the tree, so nobody knows whether it is a secret: no excerpt.
+        // The value itself stays out of the messages: it may be a secret without its quotes.
+        match self.said() {
             "duplicate key" => twice(error(&format!("`{written}` is set twice")), root, text, &span),
-            "extra `=`" => error("one `=` too many").with_help("write `key = value`"),
-            "invalid basic string" => error("this string has no closing `\"`").with_help("add a `\"`"),
-            "invalid literal string" => error("this string has no closing `'`").with_help("add a `'`"),
             "string values must be quoted" | "invalid float" | "invalid boolean" | "invalid datetime" => {
                 error("this is not a value").with_help(value_help(written))
             }
-            _ if said.starts_with("unclosed array") || said.starts_with("missing comma between array") => {
-                error("this list is not closed, or misses a comma")
-                    .with_help("write `[\"a\", \"b\"]`: commas between the elements and `]` at the end")
+            said => {
+                let (message, help) = in_our_words(said);
+                error(message).with_help(help)
             }
-            _ => error(said),
         }
     }
 }
 
-/// The key of a line that stops after its `=`.
+/// The parser's complaint as a message and what to do about it.
+fn in_our_words(said: &str) -> (&str, &'static str) {
+    match said {
+        TOO_LARGE => ("this number is too large", "write at most 9223372036854775807"),
+        "extra `=`" => ("one `=` too many", "write `key = value`"),
+        "key with no value" | "missing value for key" => ("this key has no value", "write `key = value`"),
+        "unexpected key or value" => {
+            ("something stands after the value", "begin a new line for the next key")
+        }
+        "invalid basic string" => ("this string has no closing `\"`", "add a `\"`"),
+        "invalid literal string" => ("this string has no closing `'`", "add a `'`"),
+        UNCLOSED_LIST | "missing comma between array elements" | "unexpected `=` in array" => {
+            ("this list is not closed, or misses a comma", "write `[\"a\", \"b\"]`")
+        }
+        UNCLOSED_TABLE | "missing comma between key-value pairs" => {
+            ("this table is not closed, or misses a comma", "write `{ a = 1, b = 2 }`")
+        }
+        "unclosed table" | "unclosed array table" => ("this heading is not closed", "write `[section]`"),
+        "invalid unquoted key" => ("this key has characters that need quotes", "write `\"key\" = value`"),
+        "recursion limit" => ("this nests too deeply", "flatten it"),
+        said => (said, "TOML wants `key = value`, one to a line, under `[section]` headings"),
+    }
+}
+
+/// The key of a line that stops after its `=`. Nothing where a value stands before it, which may be secret.
 fn key_without_value(line: &str) -> Option<&str> {
+    if line.contains(['"', '\'']) || line.matches('=').count() != 1 {
+        return None;
+    }
     line.trim_end().strip_suffix('=')?.trim_end().rsplit([' ', '\t', '{', ',']).next()
 }
 

@@ -29,6 +29,8 @@ use crate::shape::{Scalar, Shape};
 ///     }
 /// }
 /// ```
+///
+/// A type with `FromStr` reads as `reader.text(node, &Self::SHAPE, |text| Ok(text.parse()?))`.
 pub trait Value: Sized {
     /// What may be written.
     const SHAPE: Shape;

@@ -41,6 +41,7 @@ fn sound_declarations_pass() {
 }
 
 /// Everything that can be declared wrongly.
+#[expect(dead_code, reason = "only its declaration is looked at")]
 #[derive(Debug, Settings)]
 struct Wrong {
     /// Does not parse.

@@ -44,6 +44,21 @@ fn messages_are_worded_as_agreed() {
 }
 
 #[test]
+fn messages_are_also_json() {
+    let diagnostics = load_text("gateway.timeout = 15").expect_err("a mistake");
+    let expected = serde_json::json!([{
+        "severity": "error",
+        "message": "`timeout` is a duration, and 15 is an integer",
+        "notes": [],
+        "help": ["write \"15s\""],
+        "file": "forebay.toml",
+        "line": 1,
+        "column": 19,
+    }]);
+    assert_eq!(diagnostics.to_json(), expected);
+}
+
+#[test]
 fn eight_mistakes_are_eight_messages_each_at_its_place() {
     let text = std::fs::read_to_string(format!("{FOLDER}/eight_mistakes.toml")).expect("readable");
     let diagnostics = load_text(&text).expect_err("eight mistakes");

@@ -51,7 +51,7 @@ fn load_layers(environment: &[(&str, &str)], set: &[&str]) -> Result<Loaded<Root
 fn every_layer_wins_over_the_one_below() {
     let loaded = load_layers(
         &[("FOREBAY_SERVICE__ORDERS__RETRY__ATTEMPTS", "5"), ("FOREBAY_LOG", "debug")],
-        &["gateway.body_max=2MiB", "gateway.rate=\"10/s\""],
+        &["gateway.body_max=2MiB", "gateway={ rate = \"10/s\" }"],
     )
     .expect("valid");
     let root = &loaded.value;
@@ -89,7 +89,7 @@ fn secrets_come_from_variables_and_files_and_stay_hidden() {
         let loaded = load_layers(&environment, &[]).expect("valid");
         let tls = loaded.value.gateway.tls.as_ref().expect("written");
         assert_eq!(tls.password.reveal(), expected);
-        let shown = format!("{:?}\n{}", loaded.value, loaded.effective_redacted());
+        let shown = format!("{loaded:?}\n{}", loaded.effective_redacted());
         assert!(!shown.contains(expected), "{shown}");
         assert!(
             loaded.explain("gateway.tls.password").expect("known")[0].to_string().starts_with("[redacted]")
@@ -195,6 +195,17 @@ fn a_change_is_live_unless_its_setting_says_restart() {
         ["gateway.listen", "gateway.tls.certificate", "gateway.tls.password"]
     );
     assert!(before.changes(&before).is_empty());
+}
+
+#[test]
+fn a_setting_that_nobody_wrote_is_explained() {
+    let loaded = load_text("").expect("valid");
+    let check = |key: &str, expected: &str| {
+        assert_eq!(loaded.explain(key).expect("known")[0].to_string(), expected);
+    };
+    check("gateway.rate", "not set, and it has no default");
+    check("gateway.tls.password", "not set, and it has no default");
+    check("service.orders.retry.attempts", "2   from the default");
 }
 
 #[test]

@@ -4,5 +4,6 @@ mod documents;
 mod golden;
 mod hostile;
 mod layers;
+mod secrecy;
 #[expect(dead_code, reason = "most settings are there to be loaded, not to be looked at")]
 mod shop;
