@@ -43,9 +43,8 @@
 //!         served = serving => served,
 //!         () = sweeping => Ok(()),
 //!     }
-//! })
-//! # .map_err(Box::<dyn std::error::Error>::from)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! Absent here: a server of its own, authentication (so [`AdminSettings`] allows loopback only), and secrets: the

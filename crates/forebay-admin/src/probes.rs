@@ -43,11 +43,11 @@ fn readiness(state: &AdminState) -> Readiness {
 }
 
 fn accepting(phase: Phase) -> Verdict {
-    let stopping = |how: &str| Verdict::Failed(format!("the process is stopping: {how}"));
+    let stopping = |how: &str| Verdict::Failed(format!("stopping; {how}"));
     match phase {
         Phase::Running => Verdict::Ok(String::new()),
-        Phase::LameDuck => stopping("requests are still served; send new ones elsewhere"),
-        Phase::Draining => stopping("no new connection is accepted; requests in flight finish"),
+        Phase::LameDuck => stopping("requests are still served, and new ones should go elsewhere"),
+        Phase::Draining => stopping("no new connection is accepted, and requests in flight finish"),
         Phase::Stopped => stopping("what is left is cut off"),
     }
 }

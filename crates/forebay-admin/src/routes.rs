@@ -8,28 +8,34 @@ use crate::reply::Reply;
 use crate::state::AdminState;
 use crate::{config, generation, metrics, probes, services};
 
+/// Decides the answer from memory; waits for nothing.
+type Answer = fn(&AdminState, Asked<'_>) -> Result<Reply, Problem>;
+
 /// One thing that can be asked for.
 pub(crate) struct Route {
     /// `GET` also answers `HEAD`.
     pub(crate) method: Method,
     /// The whole path.
     pub(crate) path: &'static str,
+    pub(crate) answer: Answer,
     /// For the index: one line.
     pub(crate) description: &'static str,
-    /// Decides the answer from memory; waits for nothing.
-    pub(crate) answer: fn(&AdminState, Asked<'_>) -> Result<Reply, Problem>,
 }
 
 #[rustfmt::skip]
 pub(crate) const ROUTES: &[Route] = &[
-    Route { method: Method::Get, path: "/", description: "this list", answer: index },
-    Route { method: Method::Get, path: "/livez", description: "200 as long as the process answers", answer: probes::livez },
-    Route { method: Method::Get, path: "/readyz", description: "200 while requests should come here, else 503; ?verbose says why", answer: probes::readyz },
-    Route { method: Method::Get, path: "/metrics", description: "metrics as Prometheus text or OpenMetrics", answer: metrics::metrics },
-    Route { method: Method::Get, path: "/config", description: "the configuration in force, secrets hidden, and who set what; ?format=json", answer: config::config },
-    Route { method: Method::Get, path: "/services", description: "services, their endpoints and how they are; ?format=json", answer: services::services },
-    Route { method: Method::Get, path: "/generation", description: "which configuration is in force, and how the last reload went; ?format=json", answer: generation::generation },
+    get("/", index, "this list"),
+    get("/livez", probes::livez, "200 as long as the process answers"),
+    get("/readyz", probes::readyz, "200 while requests should come here, else 503; ?verbose says why"),
+    get("/metrics", metrics::metrics, "Prometheus text, or OpenMetrics where Accept prefers it"),
+    get("/config", config::config, "settings in force, who set them, secrets hidden; ?format=json"),
+    get("/services", services::services, "services, their endpoints and how they are; ?format=json"),
+    get("/generation", generation::generation, "the configuration's number and the last reload; ?format=json"),
 ];
+
+const fn get(path: &'static str, answer: Answer, description: &'static str) -> Route {
+    Route { method: Method::Get, path, answer, description }
+}
 
 /// The route for a request.
 ///
