@@ -46,6 +46,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     let root = loaded.value.clone();
     let _state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
     let listeners = bind(&root.gateway.listen)?;
+    let admin = bind(&[root.admin.listen])?.remove(0);
     let log = events::init(log_settings(&root)).map_err(|error| Message::new(whole(&error)))?;
     let clock = Clock::system();
     let workers = workers(&root);
@@ -64,7 +65,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     drop(listeners);
     let addresses: Vec<String> = root.gateway.listen.iter().map(SocketAddr::to_string).collect();
     tracing::info!(listen = addresses.join(", "), workers, "serving");
-    let control = Control { configured: configured.clone(), loaded, gateway, surroundings, log: &log };
+    let control = Control { configured: configured.clone(), loaded, gateway, surroundings, log: &log, admin };
     let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
     if let Some(access) = access {
         // What nobody reads must not hold the process.
