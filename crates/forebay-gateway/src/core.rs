@@ -78,10 +78,10 @@ impl Core {
 }
 
 impl Exchange for Core {
-    async fn exchange(&self, request: Request<'_>) {
+    async fn exchange(&self, mut request: Request<'_>) {
         let counted = self.tally.enter(Kind::Request);
         let received = request.received;
-        pipeline::serve(self, request).await;
+        pipeline::serve(self, &mut request).await;
         counted.finish(self.now().since(received));
     }
 

@@ -47,7 +47,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem that a retry does not help.
+    /// A problem that may pass by itself when its status is one of those that say so.
     pub fn new(status: u16, kind: &'static str, fault: Fault, detail: impl Into<String>) -> Problem {
         let retryable = matches!(status, 408 | 429 | 502 | 503 | 504);
         Problem { status, kind, detail: detail.into(), fault, retryable, allow: None, retry_after_s: None }
@@ -66,7 +66,7 @@ impl Problem {
             malformed.status(),
             kind,
             Fault::Client,
-            format!("{malformed}; the request was not forwarded"),
+            malformed.to_string(),
         )
     }
 
