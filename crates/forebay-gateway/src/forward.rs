@@ -129,7 +129,9 @@ impl Errand<'_> {
                     request.timer.sleep_until(wait).await;
                 }
                 Err(reason) => {
-                    let problem = explain(problem, reason, visit.attempts);
+                    let mut problem = explain(problem, reason, visit.attempts);
+                    // What may have been done once is not to be asked for again.
+                    problem.retryable &= request.head.method().is_idempotent() || !ending.was_sent();
                     return refuse(&mut request.responder, request.timer, &problem, visit).await;
                 }
             }

@@ -1,9 +1,12 @@
 //! Carries out what the stages decide for one request, top to bottom, and leaves its traces in log and metrics.
 
+use std::time::Duration;
+
 use forebay_http::problem::Problem;
 use forebay_http::server::{Request, Responder};
 use forebay_http::timer::Timer;
 use forebay_http::{RequestHead, ResponseHead, forwarded, trace};
+use forebay_shutdown::Kind;
 use forebay_telemetry::metrics::{MethodLabel, StatusClass};
 
 use crate::core::Core;
@@ -16,7 +19,7 @@ use crate::stage::{self, Verdict};
 use crate::visit::{Names, Visit, record};
 
 /// How long a client may take to receive an answer of Forebay's own.
-const OWN_ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+const OWN_ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Serves one request.
 pub(crate) async fn serve(core: &Core, request: &mut Request<'_>) {
@@ -25,7 +28,7 @@ pub(crate) async fn serve(core: &Core, request: &mut Request<'_>) {
     let hop = Hop::leave(&mut request.head, request.framing);
     let trace = trace::continue_or_start(&mut request.head, &mut core.rng.borrow_mut());
     let client = forwarded::forward(&mut request.head, request.peer, &plan.trusted_proxies);
-    let mut visit = Visit::new(request.received, trace, client);
+    let mut visit = Visit::new(request.received, trace, client, core.tally.enter(Kind::Request));
     let decision = stage::decide(plan, &request.head, request.framing);
     visit.route = decision.route;
     match decision.verdict {
@@ -41,7 +44,7 @@ pub(crate) async fn serve(core: &Core, request: &mut Request<'_>) {
             forward::forward(core, &generation, route, service, hop, request, &mut visit).await;
         }
     }
-    leave_traces(core, &generation, request, &visit);
+    leave_traces(core, &generation, request, visit);
 }
 
 /// Answers with a problem of Forebay's own; nothing when a response has begun already, which the connection then
@@ -104,7 +107,7 @@ fn location(route: &Route, to: &str, head: &RequestHead) -> String {
     }
 }
 
-fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: &Visit) {
+fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: Visit) {
     let shared = &generation.shared;
     let now = core.now();
     let metrics = &shared.routes[visit.route.unwrap_or(shared.plan.routes.len())];
@@ -117,6 +120,9 @@ fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<
             service: visit.service.map_or("", |service| &shared.plan.services[service].name),
             endpoint: &endpoint,
         };
-        access.write(&record(visit, &request.head, names, now));
+        access.write(&record(&visit, &request.head, names, now));
+    }
+    if let Some(counted) = visit.counted {
+        counted.finish(now - visit.received);
     }
 }

@@ -73,7 +73,7 @@ pub(crate) async fn response(
     .await;
     match relayed {
         Some(Ok(())) => {
-            if connection.finish() {
+            if connection.is_reusable() {
                 errand.core.pool.put(u64::from(upstream.id().0), connection, errand.core.now());
             }
         }
@@ -107,6 +107,7 @@ async fn switch(
     };
     visit.status = Some(101);
     let counted = errand.core.tally.enter(Kind::Tunnel);
+    visit.counted = None;
     let protocol = head.fields().get(Name::Upgrade).unwrap_or(upgrade).to_vec();
     request.responder.start_tunnel(head, &protocol);
     request.body.begin_tunnel();

@@ -91,7 +91,12 @@ impl Name {
             return Name::Other;
         }
         let candidates = &BY_LENGTH[usize::from(STARTS[length])..usize::from(STARTS[length + 1])];
-        let found = candidates.iter().find(|(text, _)| name.eq_ignore_ascii_case(text.as_bytes()));
+        // Names differ most often in their first letter, which is never anything but a letter.
+        let first = name.first().map(u8::to_ascii_lowercase);
+        let same = |text: &str| {
+            text.as_bytes().first().copied() == first && name.eq_ignore_ascii_case(text.as_bytes())
+        };
+        let found = candidates.iter().find(|(text, _)| same(text));
         found.map_or(Name::Other, |&(_, name)| name)
     }
 

@@ -11,7 +11,7 @@ pub enum Fault {
     /// The request, or the client's connection.
     Client,
     /// Forebay itself: configuration, limits, shutdown.
-    Gateway,
+    Forebay,
     /// The service behind it.
     Upstream,
 }
@@ -21,7 +21,7 @@ impl Fault {
     pub const fn text(self) -> &'static str {
         match self {
             Fault::Client => "client",
-            Fault::Gateway => "gateway",
+            Fault::Forebay => "forebay",
             Fault::Upstream => "upstream",
         }
     }
@@ -62,12 +62,7 @@ impl Problem {
             505 => "version-not-supported",
             _ => "malformed-request",
         };
-        Problem::new(
-            malformed.status(),
-            kind,
-            Fault::Client,
-            malformed.to_string(),
-        )
+        Problem::new(malformed.status(), kind, Fault::Client, malformed.to_string())
     }
 
     /// For a client that did not finish its head in time.

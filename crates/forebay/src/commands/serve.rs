@@ -79,9 +79,13 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
 fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
     let bound = addresses.iter().map(|&address| listen(address)).collect::<Result<_, ListenError>>();
     bound.map_err(|error| {
-        Message::new(whole(&error))
-            .note("the gateway needs its port to itself: shared with another process, requests would be lost")
-            .help(error.help())
+        let message = Message::new(whole(&error)).help(error.help());
+        match error {
+            ListenError::InUse(_) => message.note(
+                "a listener needs its port to itself: shared with another process, requests would be lost",
+            ),
+            _ => message,
+        }
     })
 }
 
