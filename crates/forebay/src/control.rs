@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use forebay_admin::{Admin, serve_admin};
 use forebay_config::Loaded;
@@ -18,19 +17,22 @@ use forebay_shutdown::{Announcement, Event, Machine, Phase, Signal, Summary};
 use forebay_telemetry::events::Guard;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::changes;
 use crate::cli::Configured;
 use crate::reload;
 use crate::root::Root;
 use crate::told::Told;
+use crate::watch::Watch;
 
-/// How often the configuration's files are looked at. Looking at their dates needs no watches, which some file systems
-/// do not have, and sees files that are replaced whole.
+/// How often the configuration's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What the control thread works with.
 pub(crate) struct Control<'l> {
     pub(crate) configured: Configured,
     pub(crate) loaded: Loaded<Root>,
+    /// What the process was started with: settings that need a restart are still as they are here.
+    pub(crate) started: Loaded<Root>,
     pub(crate) gateway: Gateway,
     pub(crate) surroundings: Surroundings,
     pub(crate) log: &'l Guard,
@@ -64,9 +66,10 @@ impl Control<'_> {
             // A sender that is gone has stopped too.
             let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
         };
+        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone());
         let background = async {
-            let (_, (), admin) =
-                tokio::join!(sweeper.run(), discovery.run(&resolver, &prober, stopped), admin);
+            let (_, (), (), admin) =
+                tokio::join!(sweeper.run(), changes, discovery.run(&resolver, &prober, stopped), admin);
             admin
         };
         tokio::select! {
@@ -81,7 +84,7 @@ impl Control<'_> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut seen = dates(self.loaded.files());
+        let mut watch = Watch::new(&self.loaded);
         let clock = self.surroundings.clock.clone();
         let mut machine = Machine::new(self.loaded.value.shutdown.settings());
         let mut wake_at = forebay_clock::Moment::NEVER;
@@ -92,14 +95,12 @@ impl Control<'_> {
                 _ = interrupt.recv() => Event::Signal(Signal::Interrupt),
                 () = tokio::time::sleep(wait), if wake_at != forebay_clock::Moment::NEVER => Event::Woke,
                 _ = hangup.recv() => {
+                    watch = Watch::new(&self.loaded);
                     reload::reload(self, &mut machine, told, "SIGHUP").await;
-                    seen = dates(self.loaded.files());
                     continue;
                 }
                 _ = look.tick() => {
-                    let now = dates(self.loaded.files());
-                    if now != seen {
-                        seen = now;
+                    if watch.look(&self.loaded) {
                         reload::reload(self, &mut machine, told, "a file changed").await;
                     }
                     continue;
@@ -119,13 +120,4 @@ impl Control<'_> {
             wake_at = actions.wake_at;
         }
     }
-}
-
-/// What tells one version of a set of files from another.
-fn dates(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
-    let date = |file: &PathBuf| {
-        let found = std::fs::metadata(file).ok()?;
-        Some((found.modified().ok()?, found.len()))
-    };
-    files.iter().map(date).collect()
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, messages to stderr")]
 
+mod changes;
 mod cli;
 mod commands;
 mod configuration;
@@ -11,6 +12,7 @@ mod message;
 mod reload;
 mod root;
 mod told;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -33,7 +33,7 @@ pub(crate) async fn reload(
             return reject(told, why, text.clone(), text);
         }
     };
-    let restart = control.loaded.restart_needed(&loaded);
+    let restart = control.started.restart_needed(&loaded);
     if !restart.is_empty() {
         tracing::warn!(settings = restart.join(", "), "these settings change with the next restart");
     }

@@ -65,7 +65,15 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     drop(listeners);
     let addresses: Vec<String> = root.gateway.listen.iter().map(SocketAddr::to_string).collect();
     tracing::info!(listen = addresses.join(", "), workers, "serving");
-    let control = Control { configured: configured.clone(), loaded, gateway, surroundings, log: &log, admin };
+    let control = Control {
+        configured: configured.clone(),
+        started: loaded.clone(),
+        loaded,
+        gateway,
+        surroundings,
+        log: &log,
+        admin,
+    };
     let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
     if let Some(access) = access {
         // What nobody reads must not hold the process.

@@ -1,0 +1,40 @@
+//! Tells people what discovery notices: endpoints that come, go, fall ill and recover, sources that fall silent.
+
+use forebay_clock::Clock;
+use forebay_discovery::{Change, Health};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Logs every change, for as long as there may be any.
+pub(crate) async fn tell(mut changes: Receiver<Change>, clock: Clock) {
+    loop {
+        match changes.recv().await {
+            Ok(change) => log(&change, &clock),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "changes of endpoints went unlogged"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn log(change: &Change, clock: &Clock) {
+    match change {
+        Change::Endpoints { service, set } => {
+            tracing::info!(
+                service = &**service,
+                endpoints = set.endpoints().len(),
+                "service has other endpoints"
+            );
+        }
+        Change::Health { service, address, health: Health::Unhealthy, reason } => {
+            let reason = reason.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(service = &**service, endpoint = %address, reason, "endpoint is unhealthy");
+        }
+        Change::Health { service, address, health, .. } => {
+            tracing::info!(service = &**service, endpoint = %address, health = health.text(), "endpoint changed");
+        }
+        Change::Standing { service, report } => {
+            let standing = report.standing.describe(clock.now());
+            tracing::warn!(service = &**service, source = %report.source, standing, "source changed");
+        }
+    }
+}
