@@ -46,6 +46,8 @@ pub enum Command {
 pub struct Actions {
     /// In this order.
     pub commands: Vec<Command>,
+    /// When the child that ended is started again; `None` while stopping, and for any other event.
+    pub restart_at: Option<Moment>,
     /// Step again at this moment, if nothing happens earlier.
     pub wake_at: Moment,
     /// A stop is over: no child is left.
@@ -83,20 +85,13 @@ impl Machine {
         Machine { children: children.into_iter().map(member).collect(), stopping: false }
     }
 
-    /// When a child that is not running will be started.
-    pub fn starts_at(&self, child: usize) -> Option<Moment> {
-        match self.children.get(child)?.state {
-            State::Waiting { start_at } => Some(start_at),
-            _ => None,
-        }
-    }
-
     /// Takes in what happened, and says what to do.
     pub fn step(&mut self, now: Moment, event: Event) -> Actions {
         let mut commands = Vec::new();
+        let mut restart_at = None;
         match event {
             Event::Woke => {}
-            Event::Ended(child) => self.ended(now, child),
+            Event::Ended(child) => restart_at = self.ended(now, child),
             Event::Stop => self.stop(),
             Event::StopNow => {
                 self.stop();
@@ -111,19 +106,23 @@ impl Machine {
             self.start_due(now, &mut commands);
         }
         let finished = self.stopping && self.children.iter().all(|child| child.state == State::Gone);
-        Actions { commands, wake_at: self.wake_at(), finished }
+        Actions { commands, restart_at, wake_at: self.wake_at(), finished }
     }
 
-    fn ended(&mut self, now: Moment, child: usize) {
-        let Some(child) = self.children.get_mut(child) else { return };
+    /// Gives the moment at which it is started again.
+    fn ended(&mut self, now: Moment, child: usize) -> Option<Moment> {
+        let child = self.children.get_mut(child)?;
         if self.stopping {
             child.state = State::Gone;
-            return;
+            return None;
         }
-        let State::Running { since } = child.state else { return };
-        let Restart { stable_after, .. } = child.terms.restart;
-        child.deaths = if now.since(since) >= stable_after { 1 } else { child.deaths.saturating_add(1) };
-        child.state = State::Waiting { start_at: now + child.terms.restart.wait(child.deaths) };
+        let State::Running { since } = child.state else { return None };
+        let restart = child.terms.restart;
+        child.deaths =
+            if now.since(since) >= restart.stable_after { 1 } else { child.deaths.saturating_add(1) };
+        let start_at = now + restart.wait(child.deaths);
+        child.state = State::Waiting { start_at };
+        Some(start_at)
     }
 
     fn stop(&mut self) {
@@ -208,7 +207,6 @@ mod tests {
     fn a_child_that_keeps_dying_is_restarted_after_growing_waits() {
         let mut machine = running();
         check(&mut machine, 100, Event::Ended(1), &[], at(1100));
-        assert_eq!(machine.starts_at(1), Some(at(1100)));
         check(&mut machine, 1099, Event::Woke, &[], at(1100));
         check(&mut machine, 1100, Event::Woke, &[Start(1)], Moment::NEVER);
         check(&mut machine, 1200, Event::Ended(1), &[], at(3200));
@@ -230,7 +228,10 @@ mod tests {
         check(&mut machine, 200, Event::Ended(2), &[Terminate(0), Terminate(1)], at(5200));
         check(&mut machine, 300, Event::Ended(0), &[], at(5200));
         let last = machine.step(at(400), Event::Ended(1));
-        assert_eq!(last, Actions { commands: vec![], wake_at: Moment::NEVER, finished: true });
+        assert_eq!(
+            last,
+            Actions { commands: vec![], restart_at: None, wake_at: Moment::NEVER, finished: true }
+        );
     }
 
     #[test]
@@ -247,7 +248,6 @@ mod tests {
         let mut machine = running();
         check(&mut machine, 100, Event::Ended(0), &[], at(1100));
         check(&mut machine, 200, Event::Stop, &[Terminate(2)], at(5200));
-        assert_eq!(machine.starts_at(0), None);
         check(&mut machine, 300, Event::Ended(1), &[], at(5200));
         assert!(machine.step(at(400), Event::Ended(2)).finished);
     }
@@ -257,6 +257,15 @@ mod tests {
         let mut machine = running();
         check(&mut machine, 100, Event::Stop, &[Terminate(2)], at(5100));
         check(&mut machine, 200, Event::StopNow, &[Kill(0), Kill(1), Kill(2)], Moment::NEVER);
+    }
+
+    #[test]
+    fn who_is_started_again_at_once_is_said_to_be() {
+        let restart = Restart { base: Duration::ZERO, ..Restart::default() };
+        let mut machine = Machine::new([Terms { stage: 0, restart, patience: PATIENCE }]);
+        machine.step(at(0), Event::Woke);
+        let actions = machine.step(at(100), Event::Ended(0));
+        assert_eq!((actions.commands, actions.restart_at), (vec![Start(0)], Some(at(100))));
     }
 
     #[test]

@@ -70,7 +70,10 @@ pub(crate) async fn run(child: &Child, mut signals: mpsc::Receiver<Signal>, watc
 
 fn command(child: &Child) -> Command {
     let mut command = Command::new(&child.program);
-    command.args(&child.arguments).env_clear().envs(child.environment.iter().map(|(name, value)| (name, value)));
+    command
+        .args(&child.arguments)
+        .env_clear()
+        .envs(child.environment.iter().map(|(name, value)| (name, value)));
     if let Some(directory) = &child.directory {
         command.current_dir(directory);
     }

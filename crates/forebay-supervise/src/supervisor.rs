@@ -72,7 +72,7 @@ pub async fn supervise(children: Vec<Child>, clock: &Clock, mut stop: watch::Rec
         let now = clock.now();
         let actions = machine.step(now, event);
         if let Some((index, ending)) = ended.take() {
-            let restart_in = machine.starts_at(index).map(|start_at| now.until(start_at));
+            let restart_in = actions.restart_at.map(|start_at| now.until(start_at));
             watch(&children[index], Report::Ended { ending: &ending, restart_in });
         }
         for command in actions.commands {
@@ -81,7 +81,8 @@ pub async fn supervise(children: Vec<Child>, clock: &Clock, mut stop: watch::Rec
                     let (sender, receiver) = mpsc::channel(SIGNALS_MAX);
                     signals[index] = Some(sender);
                     let (child, watch) = (children[index].clone(), watch.clone());
-                    processes.spawn_local(async move { (index, process::run(&child, receiver, &watch).await) });
+                    processes
+                        .spawn_local(async move { (index, process::run(&child, receiver, &watch).await) });
                 }
                 Command::Terminate(index) => send(&signals[index], Signal::TERM),
                 Command::Kill(index) => send(&signals[index], Signal::KILL),
