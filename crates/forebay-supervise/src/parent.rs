@@ -1,6 +1,6 @@
 //! A child that does not outlive its supervisor, however that ends.
 
-use rustix::process::{Signal, getppid};
+use rustix::process::getppid;
 use thiserror::Error;
 
 /// Why a process cannot be tied to its parent.
@@ -18,7 +18,8 @@ pub enum OrphanError {
 /// so that a process which ties itself and then becomes another program ties that one: no unsafe code between fork
 /// and exec, and no cooperation of that program. Ends with programs that change user or gain capabilities.
 ///
-/// Linux watches the *thread* that started the child: a supervisor starts its children from one that stays.
+/// Linux watches the *thread* that started the child: a supervisor starts its children from one that stays. Other
+/// systems have nothing like it; there this only looks whether the parent is still there.
 pub fn die_with_parent(parent: u32) -> Result<(), OrphanError> {
     tie().map_err(OrphanError::Refused)?;
     // It may have ended before the line above; then nobody would ever send the signal.
@@ -29,10 +30,10 @@ pub fn die_with_parent(parent: u32) -> Result<(), OrphanError> {
 /// SIGKILL and not SIGTERM: nobody is left who would wait for a drain and kill what does not end.
 #[cfg(target_os = "linux")]
 fn tie() -> std::io::Result<()> {
-    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+    Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
 }
 
 #[cfg(not(target_os = "linux"))]
 fn tie() -> std::io::Result<()> {
-    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    Ok(())
 }

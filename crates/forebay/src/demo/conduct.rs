@@ -69,7 +69,7 @@ impl Signals {
 /// Runs the demo: `program` is this executable, `scratch` where its directory is made.
 pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) -> Result<Summary, Message> {
     let mut signals = Signals::new().map_err(failed)?;
-    // Held until the end: see there.
+    // Held until the end, so that nobody else takes the ports of who is dead.
     let gateway = reserve_gateway(options.port)?;
     let instances = [Reserved::port(0), Reserved::port(0), Reserved::port(0)];
     let instances = instances.into_iter().collect::<io::Result<Vec<_>>>().map_err(failed)?;
@@ -98,12 +98,13 @@ pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) ->
         tokio::select! {
             () = &mut supervised => break,
             // Somebody is in a hurry.
-            () = signals.next() => drop(stop.send_replace(Stop::Now)),
+            () = signals.next() => { stop.send_replace(Stop::Now); }
         }
     }
     view.close();
-    let kept = place.leave().map_err(failed)?;
+    let kept = place.leave();
     let loaded = played?;
+    let kept = kept.map_err(failed)?;
     Ok(summary(&demo.story.borrow(), &demo.numbers.borrow().total, loaded, kept))
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn frame(now: Moment, story: &Story, numbers: &Numbers, file: &Path) 
     lines.push(Line::empty());
     lines.extend(instances(now, story, numbers));
     lines.push(Line::empty());
-    lines.extend(happenings(story));
+    lines.extend(happenings(story, file));
     lines.push(Line::empty());
     lines.extend(invitation(story, file));
     lines
@@ -117,14 +117,18 @@ fn instances(now: Moment, story: &Story, numbers: &Numbers) -> Vec<Line> {
 }
 
 /// The latest that fits, with empty lines behind it so that nothing below it moves.
-fn happenings(story: &Story) -> Vec<Line> {
+fn happenings(story: &Story, file: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
     for happening in story.happenings().rev() {
         let mut block = told(happening);
         if lines.len() + block.len() > HAPPENINGS_ROWS {
             // The latest is shown as far as it goes; an older one whole or not at all.
             if lines.is_empty() {
-                block.truncate(HAPPENINGS_ROWS);
+                block.truncate(HAPPENINGS_ROWS - 1);
+                block.push(Line::of(
+                    Paint::Faint,
+                    format!("        … forebay check --config {}", file.display()),
+                ));
                 lines = block;
             }
             break;
@@ -191,7 +195,7 @@ mod tests {
         }
         let mut numbers = Numbers::default();
         for instance in [0, 0, 1, 2, 0, 2] {
-            numbers.add(&Sample { took: Duration::from_millis(8), result: Ok(instance) });
+            numbers.add(&Sample { took: Duration::from_millis(8), result: Ok(Some(instance)) });
         }
         numbers.turn_second();
         (story, numbers)

@@ -77,7 +77,7 @@ impl Client {
         let fetched = self.fetch(&path, started + PATIENCE).await;
         let took = self.timer.now() - started;
         let result = match fetched {
-            Ok((head, _)) if head.status() == 200 => instance(&head).ok_or("nobody named itself".to_owned()),
+            Ok((head, _)) if head.status() < 400 => Ok(instance(&head)),
             Ok((head, body)) => Err(format!("{} {}", head.status(), detail(&body))),
             Err(error) => Err(whole(&error)),
         };
@@ -99,6 +99,7 @@ impl Client {
     }
 }
 
+/// Who answered; somebody else may, once the configuration was edited.
 fn instance(head: &ResponseHead) -> Option<usize> {
     let name = head.fields().value(INSTANCE_FIELD)?;
     (0..INSTANCES).find(|&index| instance_name(index).as_bytes() == name)

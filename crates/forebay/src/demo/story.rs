@@ -15,7 +15,7 @@ use super::{GATEWAY, INSTANCES, instance, instance_name};
 /// Happenings that are remembered: more than any terminal shows.
 const HAPPENINGS_MAX: usize = 200;
 /// Lines of one diagnostic: what a person reads before trying again.
-const DETAILS_MAX: usize = 12;
+const DETAILS_MAX: usize = 40;
 /// Failed requests that come together are one happening.
 const FAILURES_APART: Duration = Duration::from_secs(1);
 

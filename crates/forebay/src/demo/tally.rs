@@ -13,8 +13,8 @@ pub(crate) const WINDOW_S: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) took: Duration,
-    /// Who answered, or why it failed.
-    pub(crate) result: Result<usize, String>,
+    /// Which instance answered, if one did; or why the request failed.
+    pub(crate) result: Result<Option<usize>, String>,
 }
 
 /// Requests of some time.
@@ -30,7 +30,8 @@ impl Tally {
     fn add(&mut self, sample: &Sample) {
         self.requests += 1;
         match sample.result {
-            Ok(instance) => self.by_instance[instance] += 1,
+            Ok(Some(instance)) => self.by_instance[instance] += 1,
+            Ok(None) => {}
             Err(_) => self.failed += 1,
         }
         self.latencies.add(sample.took);
@@ -45,7 +46,7 @@ impl Tally {
         self.latencies.merge(&other.latencies);
     }
 
-    /// Of the requests that were answered, the part that an instance answered, in percent.
+    /// Of the requests that instances answered, the part of this one, in percent.
     pub(crate) fn share(&self, instance: usize) -> u64 {
         let answered: u64 = self.by_instance.iter().sum();
         (self.by_instance[instance] * 100 + answered / 2).checked_div(answered).unwrap_or(0)
@@ -92,7 +93,7 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    fn sample(result: Result<usize, String>) -> Sample {
+    fn sample(result: Result<Option<usize>, String>) -> Sample {
         Sample { took: Duration::from_millis(8), result }
     }
 
@@ -102,7 +103,7 @@ mod tests {
         numbers.add(&sample(Err("503".to_owned())));
         numbers.turn_second();
         for _ in 0..WINDOW_S {
-            numbers.add(&sample(Ok(1)));
+            numbers.add(&sample(Ok(Some(1))));
             numbers.turn_second();
         }
         let window = numbers.window();
@@ -115,7 +116,10 @@ mod tests {
     fn shares_are_of_what_was_answered() {
         let mut tally = Tally::default();
         assert_eq!(tally.share(0), 0);
-        [Ok(0), Ok(1), Ok(1), Err(String::new())].map(sample).iter().for_each(|sample| tally.add(sample));
+        [Ok(Some(0)), Ok(Some(1)), Ok(Some(1)), Ok(None), Err(String::new())]
+            .map(sample)
+            .iter()
+            .for_each(|sample| tally.add(sample));
         assert_eq!([0, 1, 2].map(|instance| tally.share(instance)), [33, 67, 0]);
     }
 }
