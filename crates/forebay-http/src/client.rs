@@ -180,7 +180,9 @@ pub async fn fetch(
     exchanged.unwrap_or(Err(FetchError::TimedOut))
 }
 
-async fn exchange(
+/// Sends one small request over a connection and collects the answer. [`Connection::finish`] then says whether another
+/// may follow; after an error none may.
+pub async fn exchange(
     connection: &mut Connection,
     request: &RequestHead,
     body: Bytes,

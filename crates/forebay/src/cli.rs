@@ -32,6 +32,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it all at work: a gateway, three instances of a small service, a gentle load.
+    Demo(commands::demo::DemoArguments),
     /// Serve: put Forebay in front of the services of a configuration file.
     Serve(Configured),
     /// Check a configuration and print everything that is wrong with it.
@@ -63,6 +65,7 @@ pub(crate) struct Configured {
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
+        Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Serve(configured) => commands::serve::run(&configured),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod configuration;
 mod control;
+mod demo;
 mod message;
 mod reload;
 mod root;
