@@ -7,7 +7,7 @@ use forebay_gateway::plan::Plan;
 use forebay_gateway::settings::{PlanError, plan};
 
 use crate::cli::Configured;
-use crate::message::{Message, wants_color};
+use crate::message::{Message, counted, wants_color};
 use crate::root::Root;
 
 /// Variables that begin with `FOREBAY_` and are no settings.
@@ -67,8 +67,7 @@ pub(crate) fn read_or_complain(configured: &Configured) -> Option<(Loaded<Root>,
         Ok(plan) => Some((loaded, plan)),
         Err(messages) => {
             messages.iter().for_each(Message::print);
-            let count = messages.len();
-            eprintln!("{count} {}; nothing was started", if count == 1 { "error" } else { "errors" });
+            eprintln!("{}; nothing was started", counted(messages.len(), "error"));
             None
         }
     }

@@ -66,3 +66,17 @@ pub(crate) fn whole(error: &dyn std::error::Error) -> String {
 pub(crate) fn wants_color() -> bool {
     !crate::configuration::no_color() && std::io::stderr().is_terminal()
 }
+
+/// Prints a line on standard output. Whoever closes the pipe early, as `head` does, has read enough.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout().lock(), $($text)*);
+    }};
+}
+pub(crate) use say;
+
+/// `count` of something, in words: `1 route`, `2 routes`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::{Configured, exit};
 use crate::configuration;
+use crate::message::{counted, say};
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArguments {
@@ -24,12 +25,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
         return exit::bad_configuration();
     };
     let files: Vec<String> = loaded.files().iter().map(|file| file.display().to_string()).collect();
-    println!(
-        "{}: {} services, {} routes; no problems",
-        files.join(", "),
-        plan.services.len(),
-        plan.routes.len()
-    );
+    let (services, routes) = (counted(plan.services.len(), "service"), counted(plan.routes.len(), "route"));
+    say!("{}: {services}, {routes}; no problems", files.join(", "));
     ExitCode::SUCCESS
 }
 
@@ -37,7 +34,7 @@ fn run_json(configured: &Configured) -> ExitCode {
     match configuration::read(configured) {
         Ok(loaded) => match configuration::gateway_plan(&loaded) {
             Ok(_) => {
-                println!("{}", loaded.warnings.to_json());
+                say!("{}", loaded.warnings.to_json());
                 ExitCode::SUCCESS
             }
             Err(messages) => {
@@ -46,7 +43,7 @@ fn run_json(configured: &Configured) -> ExitCode {
             }
         },
         Err(diagnostics) => {
-            println!("{}", diagnostics.to_json());
+            say!("{}", diagnostics.to_json());
             exit::bad_configuration()
         }
     }

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use crate::message::say;
 use crate::root::Root;
 
 /// `forebay schema`
 pub(crate) fn schema() -> ExitCode {
-    println!("{:#}", forebay_config::json_schema::<Root>());
+    say!("{:#}", forebay_config::json_schema::<Root>());
     ExitCode::SUCCESS
 }
 

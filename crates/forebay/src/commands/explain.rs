@@ -11,7 +11,7 @@ use forebay_http::{RequestHead, Scheme};
 
 use crate::cli::{Configured, exit};
 use crate::configuration;
-use crate::message::Message;
+use crate::message::{Message, say};
 
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -65,9 +65,9 @@ fn explain_key(key: &str, configured: &Configured) -> ExitCode {
             let several = explanations.len() > 1;
             for explanation in explanations {
                 if several {
-                    println!("{}", explanation.key);
+                    say!("{}", explanation.key);
                 }
-                println!("{explanation}");
+                say!("{explanation}");
             }
             ExitCode::SUCCESS
         }
@@ -92,14 +92,14 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
     let framing = match framing::of_request(&head) {
         Ok(framing) => framing,
         Err(malformed) => {
-            println!("{:<10} refused: {malformed}", "parse");
+            say!("{:<10} refused: {malformed}", "parse");
             return ExitCode::SUCCESS;
         }
     };
     let decision = decide(&plan, &head, framing);
     if let Some(route) = decision.route {
         let place = loaded.place(loaded.value.route[route].pattern.origin);
-        println!("{:<10} {:<38} {place}", "route", plan.routes[route].pattern);
+        say!("{:<10} {:<38} {place}", "route", plan.routes[route].pattern);
     }
     match decision.verdict {
         Verdict::Refuse(problem) => print_refusal(&problem),
@@ -135,17 +135,17 @@ fn request_head(arguments: &RequestArguments) -> Result<RequestHead, Message> {
 }
 
 fn print_refusal(problem: &Problem) {
-    println!("{:<10} {} {}: {}", "refused", problem.status, problem.kind, problem.detail);
+    say!("{:<10} {} {}: {}", "refused", problem.status, problem.kind, problem.detail);
     if let Some(allow) = &problem.allow {
-        println!("{:<10} {allow}", "allow");
+        say!("{:<10} {allow}", "allow");
     }
 }
 
 fn print_own(plan: &Plan, route: Option<usize>) {
     match route.map(|route| &plan.routes[route].answer) {
-        Some(Answer::Redirect { status, to }) => println!("{:<10} {status} redirect to {to}", "answer"),
+        Some(Answer::Redirect { status, to }) => say!("{:<10} {status} redirect to {to}", "answer"),
         Some(Answer::Static { status, content_type, body }) => {
-            println!("{:<10} {status} {content_type}, {} bytes", "answer", body.len());
+            say!("{:<10} {status} {content_type}, {} bytes", "answer", body.len());
         }
         _ => {}
     }
@@ -154,11 +154,12 @@ fn print_own(plan: &Plan, route: Option<usize>) {
 fn print_service(plan: &Plan, route: Option<usize>, service: usize) {
     let service = &plan.services[service];
     let sources: Vec<String> = service.definition.sources.iter().map(ToString::to_string).collect();
-    println!("{:<10} {}: {}, {}", "service", service.name, sources.join(", "), service.balance);
+    say!("{:<10} {}: {}, {}", "service", service.name, sources.join(", "), service.balance);
     let budget = f64::from(service.budget.ratio_permille) / 10.0;
     let deadline = route.map(|route| plan.routes[route].timeout).unwrap_or_default();
-    println!(
+    say!(
         "{:<10} {} attempts, another endpoint each, budget {budget}%, deadline {deadline:?}",
-        "retry", service.retry.attempts_max
+        "retry",
+        service.retry.attempts_max
     );
 }

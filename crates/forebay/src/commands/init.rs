@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::exit;
-use crate::message::Message;
+use crate::message::{Message, say};
 
 /// Ten lines that work, for services on this machine.
 const BEGINNING: &str = include_str!("init.toml");
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &InitArguments) -> ExitCode {
     match created.and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => {
             let file = arguments.file.display();
-            println!(
+            say!(
                 "wrote {file}; edit it, then: forebay check --config {file} && forebay serve --config {file}"
             );
             ExitCode::SUCCESS

@@ -92,7 +92,7 @@ impl Client {
         let head = RequestHead::new("GET", Scheme::Http, &self.authority, path);
         let exchanged = exchange(&mut connection, &head, Bytes::new(), BODY_BYTES_MAX);
         let fetched = self.timer.within(until, exchanged).await.ok_or(FetchError::TimedOut)??;
-        if connection.finish() {
+        if connection.is_reusable() {
             self.connection = Some(connection);
         }
         Ok(fetched)
