@@ -1,3 +1,5 @@
+//! What a catalog does with definitions, answers and probes, on a clock that the tests move.
+
 use std::collections::HashSet;
 use std::time::Duration;
 
