@@ -110,7 +110,7 @@ fn assert_ends(process: &OwnedFd, what: &str) {
 #[test]
 fn an_instance_killed_under_load_costs_no_request() {
     let scratch = Scratch::new("kill");
-    let mut demo = Demo::start(&scratch, "3s");
+    let mut demo = Demo::start(&scratch, "4s");
     let instance = demo.next_ready("orders-2");
     demo.read_until("/s  p50");
     kill_process(instance, Signal::KILL).unwrap();

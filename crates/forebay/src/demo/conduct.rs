@@ -70,8 +70,8 @@ impl Signals {
 /// Runs the demo: `program` is this executable, `scratch` where its directory is made.
 pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) -> Result<Summary, Message> {
     let mut signals = Signals::new().map_err(failed)?;
-    // Held until the end.
     let ports = Ports::reserve(options.port).map_err(|error| no_ports(options.port, &error))?;
+    // Copied: the ports themselves are held until the end.
     let addresses = ports.addresses;
     let place = Place::make(scratch, &addresses).map_err(|error| {
         Message::new(format!("no directory for the demo in {}: {error}", scratch.display()))
@@ -90,7 +90,7 @@ pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) ->
     let played = tokio::select! {
         played = demo.play(&options, &mut view, &mut signals, &sweeper) => played,
         () = &mut supervised => Err(Message::new("the supervisor ended before the demo")),
-        () = sweeper.clone().run() => Err(Message::new("time stands still")),
+        () = sweeper.clone().run() => Err(Message::new("the timers ended before the demo")),
     };
     stop.send_replace(Stop::InOrder);
     loop {
