@@ -2,6 +2,21 @@
 //!
 //! [`Machine`] decides and touches no process; [`supervise`] carries out what it says and tells a watcher what happens.
 //! Knows nothing of HTTP: whether a child is ready is for those to say who know what it does.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use forebay_clock::Moment;
+//! use forebay_supervise::{Command, Event, Machine, Restart, Terms};
+//!
+//! let terms = Terms { stage: 0, restart: Restart::default(), patience: Duration::from_secs(25) };
+//! let mut machine = Machine::new([terms]);
+//! let (start, crash) = (Moment::START, Moment::START + Duration::from_millis(300));
+//! assert_eq!(machine.step(start, Event::Woke).commands, [Command::Start(0)]);
+//! let actions = machine.step(crash, Event::Ended(0));
+//! assert_eq!(actions.restart_at, Some(crash + Duration::from_secs(1)));
+//! assert_eq!(machine.step(actions.wake_at, Event::Woke).commands, [Command::Start(0)]);
+//! ```
 
 mod child;
 mod ending;

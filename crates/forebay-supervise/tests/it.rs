@@ -1,5 +1,7 @@
 //! Real processes under the supervisor: small shells that say what becomes of them.
 
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;

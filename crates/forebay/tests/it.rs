@@ -1,5 +1,7 @@
 //! The binary from outside: what it prints, what it exits with, what it leaves behind.
 
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -13,6 +15,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// Far beyond what an end takes, on any machine.
 const END_WITHIN: Duration = Duration::from_secs(20);
+
+/// Tests run beside each other.
+const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 /// A directory of the test's own, removed with it.
 struct Scratch(PathBuf);
@@ -105,7 +110,7 @@ fn assert_ends(process: &OwnedFd, what: &str) {
 #[test]
 fn an_instance_killed_under_load_costs_no_request() {
     let scratch = Scratch::new("kill");
-    let mut demo = Demo::start(&scratch, "3s");
+    let mut demo = Demo::start(&scratch, "4s");
     let instance = demo.next_ready("orders-2");
     demo.read_until("/s  p50");
     kill_process(instance, Signal::KILL).unwrap();
@@ -155,7 +160,7 @@ fn a_taken_port_is_named() {
     let scratch = Scratch::new("port");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    scratch.write("forebay.toml", &format!("[gateway]\nlisten = \"{address}\"\n"));
+    scratch.write("forebay.toml", &format!("[gateway]\nlisten = \"{address}\"\n{ADMIN}"));
     let (code, said) = scratch.run(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&format!("error: {address} is in use by another process")), "{said}");
@@ -164,7 +169,10 @@ fn a_taken_port_is_named() {
 #[test]
 fn a_held_state_directory_is_named() {
     let scratch = Scratch::new("state");
-    scratch.write("forebay.toml", "[gateway]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"held\"\n");
+    scratch.write(
+        "forebay.toml",
+        &format!("[gateway]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"held\"\n{ADMIN}"),
+    );
     fs::create_dir(scratch.path().join("held")).unwrap();
     let lock = File::create(scratch.path().join("held/lock")).unwrap();
     lock.lock().unwrap();

@@ -16,7 +16,8 @@ use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::cast;
 use super::load;
-use super::place::{Place, Reserved};
+use super::place::Place;
+use super::ports::Ports;
 use super::story::Story;
 use super::summary::{Summary, summary};
 use super::tally::{Numbers, Sample};
@@ -69,20 +70,18 @@ impl Signals {
 /// Runs the demo: `program` is this executable, `scratch` where its directory is made.
 pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) -> Result<Summary, Message> {
     let mut signals = Signals::new().map_err(failed)?;
-    // Held until the end, so that nobody else takes the ports of who is dead.
-    let gateway = reserve_gateway(options.port)?;
-    let instances = [Reserved::port(0), Reserved::port(0), Reserved::port(0)];
-    let instances = instances.into_iter().collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    let addresses = std::array::from_fn(|index| instances[index].address);
-    let place = Place::make(scratch, gateway.address, addresses.into_iter()).map_err(|error| {
+    let ports = Ports::reserve(options.port).map_err(|error| no_ports(options.port, &error))?;
+    // Copied: the ports themselves are held until the end.
+    let addresses = ports.addresses;
+    let place = Place::make(scratch, &addresses).map_err(|error| {
         Message::new(format!("no directory for the demo in {}: {error}", scratch.display()))
             .note("the demo keeps its forebay.toml there while it runs")
             .help("set TMPDIR to a directory that you may write to")
     })?;
     let clock = Clock::system();
-    let story = RefCell::new(Story::new(clock.now(), gateway.address, addresses));
+    let story = RefCell::new(Story::new(clock.now(), addresses));
     let demo = Rc::new(Demo { clock, story, numbers: RefCell::default(), happened: Notify::new() });
-    let children = cast::children(program, &place, &addresses);
+    let children = cast::children(program, &place, &addresses.instances);
     let (stop, stopped) = watch::channel(Stop::No);
     let mut supervised = pin!(supervise(children, &demo.clock, stopped, demo.watch()));
     let live = !options.plain && io::stdout().is_terminal();
@@ -91,7 +90,7 @@ pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) ->
     let played = tokio::select! {
         played = demo.play(&options, &mut view, &mut signals, &sweeper) => played,
         () = &mut supervised => Err(Message::new("the supervisor ended before the demo")),
-        () = sweeper.clone().run() => Err(Message::new("time stands still")),
+        () = sweeper.clone().run() => Err(Message::new("the timers ended before the demo")),
     };
     stop.send_replace(Stop::InOrder);
     loop {
@@ -108,13 +107,13 @@ pub(crate) async fn conduct(options: Options, program: &Path, scratch: &Path) ->
     Ok(summary(&demo.story.borrow(), &demo.numbers.borrow().total, loaded, kept))
 }
 
-fn reserve_gateway(port: Option<u16>) -> Result<Reserved, Message> {
-    let Some(port) = port else { return Reserved::usual().map_err(failed) };
-    Reserved::port(port).map_err(|error| {
-        Message::new(format!("port {port} of 127.0.0.1 cannot be used: {error}"))
+fn no_ports(wanted: Option<u16>, error: &io::Error) -> Message {
+    match wanted {
+        Some(port) => Message::new(format!("port {port} of 127.0.0.1 cannot be used: {error}"))
             .note("the gateway needs its port to itself")
-            .help("choose another one, or leave out --port for one that is free")
-    })
+            .help("choose another one, or leave out --port for one that is free"),
+        None => Message::new(format!("no free port on 127.0.0.1: {error}")),
+    }
 }
 
 fn failed(error: io::Error) -> Message {
@@ -153,7 +152,7 @@ impl Demo {
         }
         let began = self.clock.now();
         let (stop, stopped) = watch::channel(false);
-        let address = self.story.borrow().gateway.address;
+        let address = self.story.borrow().addresses.gateway;
         let seen = |sample: Sample| self.saw(&sample);
         let mut load = pin!(load::run(address, sweeper, &stopped, &seen));
         tokio::select! {

@@ -9,7 +9,7 @@ use super::tally::{Numbers, WINDOW_S};
 use super::text::{Count, Elapsed, Millis, Seconds, wrapped};
 
 /// Rows for what happened: the whole view fits a terminal of 24 rows.
-const HAPPENINGS_ROWS: usize = 8;
+const HAPPENINGS_ROWS: usize = 7;
 /// What happened is told in so many columns, behind eight for the time.
 const HAPPENINGS_COLUMNS: usize = 72;
 /// Columns of a bar.
@@ -66,7 +66,7 @@ fn title(now: Moment, story: &Story) -> Line {
     };
     let pid = story.gateway.pid.map(|pid| format!("pid {pid}")).unwrap_or_default();
     Line::of(Paint::Strong, " forebay demo   ")
-        .and(Paint::Plain, format!("gateway at http://{}  ", story.gateway.address))
+        .and(Paint::Plain, format!("gateway at http://{}  ", story.addresses.gateway))
         .and(Paint::Faint, pid)
         .and(Paint::Bad, gateway)
         .and(Paint::Faint, format!("  up {}", Elapsed(now - story.began)))
@@ -153,7 +153,7 @@ fn told(happening: &Happening) -> Vec<Line> {
     texts.map(|(at, (paint, text))| Line::of(Paint::Faint, lead(at)).and(paint, text)).collect()
 }
 
-fn invitation(story: &Story, file: &Path) -> [Line; 4] {
+fn invitation(story: &Story, file: &Path) -> [Line; 5] {
     let alive = story.instances.iter().find(|member| member.standing == Standing::Ready);
     let pid = alive.and_then(|member| member.pid).map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
     let line = |lead: &str, command: String, effect: &str| {
@@ -164,7 +164,8 @@ fn invitation(story: &Story, file: &Path) -> [Line; 4] {
     [
         line("try", format!("kill -9 {pid}"), "one dies, no request fails"),
         line("", format!("$EDITOR {}", file.display()), "in force when you save"),
-        line("", format!("curl -i {}/api/orders/7", story.gateway.address), "x-instance: who answered"),
+        line("", format!("curl -i {}/api/orders/7", story.addresses.gateway), "x-instance: who answered"),
+        line("", format!("curl {}/services", story.addresses.admin), "how the gateway sees them"),
         line("", "Ctrl-C".to_owned(), "ends it all"),
     ]
 }
@@ -172,9 +173,9 @@ fn invitation(story: &Story, file: &Path) -> [Line; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::ports::Addresses;
     use crate::demo::tally::Sample;
     use forebay_supervise::{Ending, Report, Stream};
-    use std::net::SocketAddr;
     use std::time::Duration;
 
     fn at(ms: u64) -> Moment {
@@ -186,8 +187,7 @@ mod tests {
     }
 
     fn demo() -> (Story, Numbers) {
-        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let mut story = Story::new(at(0), address(8080), [40001, 40002, 40003].map(address));
+        let mut story = Story::new(at(0), Addresses::EXAMPLE);
         for (pid, name) in [(4711, "orders-1"), (4712, "orders-2"), (4713, "orders-3"), (4714, "gateway")] {
             story.saw(at(0), name, Report::Started { pid });
             let ready = if name == "gateway" { r#"{"message":"serving"}"# } else { "ready" };

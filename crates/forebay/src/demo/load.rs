@@ -18,7 +18,7 @@ use super::{INSTANCES, instance_name};
 use crate::message::whole;
 
 /// Connections that the load keeps.
-const CLIENTS: u32 = 4;
+const CLIENTS: usize = 4;
 /// Requests of all clients together.
 const REQUESTS_PER_S: u32 = 50;
 /// Longer than the gateway's own `timeout`, so that it is the gateway which says what is wrong.
@@ -43,7 +43,7 @@ pub(crate) async fn run(
     stop: &watch::Receiver<bool>,
     seen: &dyn Fn(Sample),
 ) {
-    let client = |number: u32| {
+    let client = |number: usize| {
         let client = Client {
             gateway,
             authority: gateway.to_string(),
@@ -51,16 +51,17 @@ pub(crate) async fn run(
             timer: sweeper.timer(),
             rng: fastrand::Rng::new(),
         };
-        client.run(number, stop.clone(), seen)
+        client.run(number as u32, stop.clone(), seen)
     };
-    tokio::join!(client(0), client(1), client(2), client(3));
+    let [first, second, third, fourth] = std::array::from_fn::<_, CLIENTS, _>(client);
+    tokio::join!(first, second, third, fourth);
 }
 
 impl Client {
     async fn run(mut self, number: u32, mut stop: watch::Receiver<bool>, seen: &dyn Fn(Sample)) {
         let between = Duration::from_secs(1) / REQUESTS_PER_S;
         // Clients take turns.
-        let mut ticks = interval_at(Instant::now() + between * number, between * CLIENTS);
+        let mut ticks = interval_at(Instant::now() + between * number, between * CLIENTS as u32);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {

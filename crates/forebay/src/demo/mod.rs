@@ -10,6 +10,7 @@ mod latencies;
 mod load;
 mod orders;
 mod place;
+mod ports;
 mod story;
 mod summary;
 mod tally;

@@ -9,6 +9,7 @@ use forebay_clock::Moment;
 use forebay_supervise::{Report, Stream};
 
 use super::gateway_line::{self, Said};
+use super::ports::Addresses;
 use super::text::{Seconds, printable};
 use super::{GATEWAY, INSTANCES, instance, instance_name};
 
@@ -64,6 +65,7 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) began: Moment,
+    pub(crate) addresses: Addresses,
     pub(crate) gateway: Member,
     pub(crate) instances: [Member; INSTANCES],
     /// Requests that the gateway sent more than once.
@@ -86,16 +88,13 @@ impl Member {
 }
 
 impl Story {
-    pub(crate) fn new(began: Moment, gateway: SocketAddr, instances: [SocketAddr; INSTANCES]) -> Story {
-        let mut index = 0;
-        let instances = instances.map(|address| {
-            index += 1;
-            Member::new(instance_name(index - 1), address)
-        });
+    pub(crate) fn new(began: Moment, addresses: Addresses) -> Story {
+        let instance = |index| Member::new(instance_name(index), addresses.instances[index]);
         Story {
             began,
-            gateway: Member::new(GATEWAY.to_owned(), gateway),
-            instances,
+            addresses,
+            gateway: Member::new(GATEWAY.to_owned(), addresses.gateway),
+            instances: std::array::from_fn(instance),
             retried: 0,
             last_text: String::new(),
             generation: 1,
@@ -231,8 +230,7 @@ mod tests {
     }
 
     fn story() -> Story {
-        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Story::new(at(0), address(8080), [9001, 9002, 9003].map(address))
+        Story::new(at(0), Addresses::EXAMPLE)
     }
 
     fn line(text: &str) -> Report<'_> {
@@ -254,7 +252,7 @@ mod tests {
             story.saw(at(2), name, line(ready));
         }
         assert!(story.is_ready());
-        assert_eq!(told(&mut story)[1], "orders-2 is ready: pid 2, 127.0.0.1:9002");
+        assert_eq!(told(&mut story)[1], "orders-2 is ready: pid 2, 127.0.0.1:40002");
     }
 
     #[test]

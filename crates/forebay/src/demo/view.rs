@@ -139,7 +139,7 @@ impl Screen {
             Some(_) => out.extend_from_slice(b"\x1b[2J\x1b[H"),
             None => {}
         }
-        let shown = &lines[..lines.len().min(size.rows.saturating_sub(1))];
+        let shown = &lines[..lines.len().min(size.rows.saturating_sub(1).max(1))];
         for line in shown {
             write_line(out, line, size.columns);
             out.extend_from_slice(b"\x1b[K\n");
