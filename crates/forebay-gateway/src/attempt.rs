@@ -12,7 +12,7 @@ use forebay_http::problem::{Fault, Problem};
 use forebay_http::reader::ReadError;
 use forebay_http::server::Request;
 use forebay_http::writer::Delimit;
-use forebay_http::{Fields, Method, Name, RequestHead, ResponseHead, Version};
+use forebay_http::{Method, Name, ResponseHead};
 use forebay_retry::Ending;
 
 use crate::forward::Errand;
@@ -24,23 +24,6 @@ use crate::visit::Visit;
 const CONTINUE_TIME: Duration = Duration::from_secs(1);
 /// Interim responses to one request; nobody sends more than one or two.
 const INTERIM_MAX: u32 = 16;
-
-/// A protocol the client wants to switch to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Upgrade(pub(crate) Box<[u8]>);
-
-impl Upgrade {
-    /// The wish of a request, where it can be granted: HTTP/1.1, no body, and not `h2c`, behind which requests
-    /// would pass unseen.
-    pub(crate) fn wanted(head: &RequestHead, framing: Framing) -> Option<Upgrade> {
-        if framing != Framing::None || head.version() != Version::Http11 {
-            return None;
-        }
-        let protocol = head.fields().get(Name::Upgrade)?;
-        let is_h2c = protocol.eq_ignore_ascii_case(b"h2c");
-        (!is_h2c && head.fields().has_token("connection", "upgrade")).then(|| Upgrade(protocol.into()))
-    }
-}
 
 /// How an attempt ended.
 pub(crate) enum Outcome {
@@ -114,9 +97,11 @@ async fn open(
     let until = errand.deadline.min(now + errand.limits.connect_timeout);
     let address = upstream.endpoint.endpoint.address;
     errand.generation.shared.services[errand.place].metrics.connects.inc(errand.core.metrics);
-    let opened =
-        Connection::open(address, upstream.tls.as_ref(), errand.limits.head, request.timer, until).await;
-    opened.map_err(|error| Outcome::Failed(Ending::ConnectFailed, connect_problem(&error, errand)))
+    let open = Connection::open(address, upstream.tls.as_ref(), errand.limits.head, request.timer, until);
+    // Boxed, as all that is rare: every request carries the room for what is not.
+    Box::pin(open)
+        .await
+        .map_err(|error| Outcome::Failed(Ending::ConnectFailed, connect_problem(&error, errand)))
 }
 
 async fn try_on(
@@ -130,16 +115,20 @@ async fn try_on(
 ) -> Outcome {
     if let Some(authority) = &upstream.endpoint.endpoint.authority {
         request.head.fields_mut().set("host", authority.as_bytes());
+    } else if request.head.fields().get(Name::Host).is_none() {
+        // From an HTTP/1.0 client; what goes out is HTTP/1.1.
+        let address = upstream.endpoint.endpoint.address.to_string();
+        request.head.fields_mut().append("host", address.as_bytes());
     }
-    let delimit = match errand.upgrade {
+    let delimit = match errand.hop.upgrade {
         Some(_) => Delimit::Close,
         None => delimit_request(request.head.method(), request.framing),
     };
-    let upgrade = errand.upgrade.as_ref().map(|upgrade| &*upgrade.0);
+    let upgrade = errand.hop.upgrade.as_deref();
     connection.start_request(&request.head, delimit, upgrade);
     let mut sending = Sending {
         replayed: 0,
-        awaits_continue: errand.expects_continue.then(|| started + CONTINUE_TIME),
+        awaits_continue: errand.hop.expects_continue.then(|| started + CONTINUE_TIME),
         is_done: false,
     };
     let mut interim = 0;
@@ -160,7 +149,13 @@ async fn try_on(
                 if is_continue {
                     sending.awaits_continue = None;
                 }
-                if interim > INTERIM_MAX || (wanted && request.responder.interim(head).await.is_err()) {
+                if interim > INTERIM_MAX {
+                    let detail =
+                        format!("service {} sent interim responses without end", errand.service.name);
+                    let problem = Problem::new(502, "upstream-malformed", Fault::Upstream, detail);
+                    return Outcome::Failed(Ending::BrokenMidway, problem);
+                }
+                if wanted && request.responder.interim(head).await.is_err() {
                     return Outcome::ClientGone;
                 }
             }
@@ -239,9 +234,9 @@ fn poll_send(
         let rest = &replay.kept()[sending.replayed..];
         sending.replayed += ready!(to.poll_body(cx, rest)).map_err(|_| Unsent::Sink)?;
     }
-    if errand.upgrade.is_some() || sending.awaits_continue.is_some() {
+    if errand.hop.upgrade.is_some() || sending.awaits_continue.is_some() {
         ready!(to.poll_flush(cx)).map_err(|_| Unsent::Sink)?;
-        return if errand.upgrade.is_some() { Poll::Ready(Ok(())) } else { Poll::Pending };
+        return if errand.hop.upgrade.is_some() { Poll::Ready(Ok(())) } else { Poll::Pending };
     }
     let mut whole = Incoming::empty();
     let from = if request.framing == Framing::None { &mut whole } else { &mut request.body };

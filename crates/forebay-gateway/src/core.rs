@@ -8,12 +8,12 @@ use forebay_clock::Moment;
 use forebay_http::pool::Pool;
 use forebay_http::problem::Problem;
 use forebay_http::server::{Exchange, Peer, Request, ServerCore};
-use forebay_shutdown::{Kind, Tally};
+use forebay_shutdown::Tally;
 use forebay_telemetry::access::AccessWriter;
 use forebay_telemetry::metrics::{self, Gauge};
 
 use crate::generation::{CoreGeneration, Generation};
-use crate::pipeline;
+use crate::{pipeline, visit};
 
 /// One core of the gateway. Lives on its thread and is shared by that thread's connections.
 pub(crate) struct Core {
@@ -78,14 +78,14 @@ impl Core {
 }
 
 impl Exchange for Core {
-    async fn exchange(&self, request: Request<'_>) {
-        let counted = self.tally.enter(Kind::Request);
-        let received = request.received;
-        pipeline::serve(self, request).await;
-        counted.finish(self.now().since(received));
+    async fn exchange(&self, mut request: Request<'_>) {
+        pipeline::serve(self, &mut request).await;
     }
 
-    fn refused(&self, _peer: &Peer, problem: &Problem) {
+    fn refused(&self, peer: &Peer, problem: &Problem) {
         self.generation.borrow().shared.families.refused(problem.kind).inc(self.metrics);
+        if let Some(access) = self.access.borrow_mut().as_mut() {
+            access.write(&visit::refusal(peer, problem));
+        }
     }
 }

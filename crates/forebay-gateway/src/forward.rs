@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use forebay_balance::{Pick, Request as PickRequest, Standing, Tried};
 use forebay_clock::Moment;
-use forebay_http::framing::{self, Framing};
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::server::Request;
-use forebay_http::{Name, Section, forwarded};
 use forebay_retry::{Attempt, Ending, Reason, Verdict};
 
-use crate::attempt::{self, Outcome, Upgrade};
+use crate::attempt::{self, Outcome};
 use crate::core::Core;
 use crate::generation::{CoreGeneration, Upstreams};
+use crate::hop::Hop;
 use crate::pipeline::refuse;
 use crate::plan::{Limits, Route, Service};
 use crate::relay;
@@ -35,9 +34,7 @@ pub(crate) struct Errand<'a> {
     pub(crate) service: &'a Service,
     pub(crate) place: usize,
     pub(crate) deadline: Moment,
-    pub(crate) upgrade: Option<Upgrade>,
-    /// The client waits for a 100 before it sends its body.
-    pub(crate) expects_continue: bool,
+    pub(crate) hop: Hop,
 }
 
 /// Has the service at `place` answer the request.
@@ -46,6 +43,7 @@ pub(crate) async fn forward(
     generation: &Rc<CoreGeneration>,
     route: &Route,
     place: usize,
+    hop: Hop,
     request: &mut Request<'_>,
     visit: &mut Visit,
 ) {
@@ -58,41 +56,11 @@ pub(crate) async fn forward(
         service: &plan.services[place],
         place,
         deadline: request.received + route.timeout,
-        upgrade: prepare_head(request),
-        expects_continue: request.framing != Framing::None
-            && request.head.fields().get(Name::Expect).is_some(),
+        hop,
     };
     let upstreams = generation.upstreams(place, &mut core.rng.borrow_mut());
     errand.run(&upstreams, request, visit).await;
     visit.bytes_out = request.responder.body().body_bytes();
-}
-
-/// Makes the head fit for the next hop: its own framing and connection fields go, `Via` comes. Gives the protocol
-/// that the client wants to switch to.
-fn prepare_head(request: &mut Request<'_>) -> Option<Upgrade> {
-    let upgrade = Upgrade::wanted(&request.head, request.framing);
-    let takes_trailers = framing::takes_trailers(request.head.fields());
-    let authority = request.head.target_authority().map(str::to_owned);
-    let fields = request.head.fields_mut();
-    fields.remove_hop_by_hop();
-    fields.remove_framing();
-    if takes_trailers {
-        fields.append("te", b"trailers");
-        fields.append("connection", b"te");
-    }
-    if request.framing == Framing::None {
-        fields.remove(Name::Expect);
-    }
-    if let Some(authority) = authority {
-        // The target's authority overrules the Host field (RFC 9112 §3.2.2).
-        fields.set("host", authority.as_bytes());
-    }
-    append_via(fields);
-    upgrade
-}
-
-fn append_via(fields: &mut Section) {
-    fields.append("via", forwarded::VIA.as_bytes());
 }
 
 impl Errand<'_> {
@@ -145,6 +113,7 @@ impl Errand<'_> {
                     return refuse(&mut request.responder, request.timer, &problem, visit).await;
                 }
                 Outcome::Malformed(problem) => {
+                    request.responder.close_after();
                     return refuse(&mut request.responder, request.timer, &problem, visit).await;
                 }
                 Outcome::Failed(ending, problem) => (ending, problem),
@@ -160,7 +129,9 @@ impl Errand<'_> {
                     request.timer.sleep_until(wait).await;
                 }
                 Err(reason) => {
-                    let problem = explain(problem, reason, visit.attempts);
+                    let mut problem = explain(problem, reason, visit.attempts);
+                    // What may have been done once is not to be asked for again.
+                    problem.retryable &= request.head.method().is_idempotent() || !ending.was_sent();
                     return refuse(&mut request.responder, request.timer, &problem, visit).await;
                 }
             }

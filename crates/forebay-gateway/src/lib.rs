@@ -8,6 +8,7 @@ mod core;
 mod forward;
 mod gateway;
 mod generation;
+mod hop;
 pub mod internal;
 pub mod listener;
 pub mod path;

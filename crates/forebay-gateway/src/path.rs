@@ -26,10 +26,15 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathError> {
     } else {
         Cow::Borrowed(path)
     };
-    if decoded.contains("/.") && decoded.split('/').any(|segment| segment == "." || segment == "..") {
+    if decoded.contains('.') && segments(&decoded).any(|segment| segment == "." || segment == "..") {
         return Err(PathError::DotSegment);
     }
     Ok(decoded)
+}
+
+/// Segments as any upstream may see them: some decode `%2F` before they resolve `..`, some take `\\` for a slash.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['/', '\\']).flat_map(|part| part.split("%2F")).flat_map(|part| part.split("%5C"))
 }
 
 /// What follows the first `count` segments of a path, without the slash between.
@@ -78,7 +83,9 @@ mod tests {
 
     #[test]
     fn dot_segments_are_refused_however_they_are_written() {
-        for path in ["/..", "/a/../b", "/a/.", "/%2e%2E/b", "/a/.%2e/b"] {
+        for path in
+            ["/..", "/a/../b", "/a/.", "/%2e%2E/b", "/a/.%2e/b", "/a/..%2fb", "/a%5c../b", "/a\\..\\b"]
+        {
             assert_eq!(normalize(path), Err(PathError::DotSegment), "{path}");
         }
     }

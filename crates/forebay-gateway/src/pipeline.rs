@@ -1,45 +1,50 @@
 //! Carries out what the stages decide for one request, top to bottom, and leaves its traces in log and metrics.
 
+use std::time::Duration;
+
 use forebay_http::problem::Problem;
 use forebay_http::server::{Request, Responder};
 use forebay_http::timer::Timer;
 use forebay_http::{RequestHead, ResponseHead, forwarded, trace};
+use forebay_shutdown::Kind;
 use forebay_telemetry::metrics::{MethodLabel, StatusClass};
 
 use crate::core::Core;
 use crate::forward;
 use crate::generation::CoreGeneration;
+use crate::hop::Hop;
 use crate::path;
 use crate::plan::{Answer, Route};
 use crate::stage::{self, Verdict};
 use crate::visit::{Names, Visit, record};
 
 /// How long a client may take to receive an answer of Forebay's own.
-const OWN_ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+const OWN_ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Serves one request.
-pub(crate) async fn serve(core: &Core, mut request: Request<'_>) {
+pub(crate) async fn serve(core: &Core, request: &mut Request<'_>) {
     let generation = core.generation();
     let plan = &generation.shared.plan;
+    let hop = Hop::leave(&mut request.head, request.framing);
     let trace = trace::continue_or_start(&mut request.head, &mut core.rng.borrow_mut());
     let client = forwarded::forward(&mut request.head, request.peer, &plan.trusted_proxies);
-    let mut visit = Visit::new(request.received, trace, client);
+    let mut visit = Visit::new(request.received, trace, client, core.tally.enter(Kind::Request));
     let decision = stage::decide(plan, &request.head, request.framing);
     visit.route = decision.route;
     match decision.verdict {
         Verdict::Refuse(problem) => refuse(&mut request.responder, request.timer, &problem, &mut visit).await,
         Verdict::Own => {
             if let Some(route) = decision.route {
-                answer_self(&plan.routes[route], &mut request, &mut visit).await;
+                Box::pin(answer_self(&plan.routes[route], request, &mut visit)).await;
             }
         }
         Verdict::Forward(service) => {
             let route = &plan.routes[decision.route.unwrap_or_default()];
             visit.service = Some(service);
-            forward::forward(core, &generation, route, service, &mut request, &mut visit).await;
+            forward::forward(core, &generation, route, service, hop, request, &mut visit).await;
         }
     }
-    leave_traces(core, &generation, &mut request, &visit);
+    leave_traces(core, &generation, request, visit);
 }
 
 /// Answers with a problem of Forebay's own; nothing when a response has begun already, which the connection then
@@ -55,7 +60,8 @@ pub(crate) async fn refuse(
         return;
     }
     let (head, body) = problem.response();
-    send_own(responder, timer, head, &body, visit).await;
+    // Boxed, as all that is rare: every request carries the room for what is not.
+    Box::pin(send_own(responder, timer, head, &body, visit)).await;
 }
 
 async fn send_own(
@@ -93,14 +99,15 @@ async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit
 fn location(route: &Route, to: &str, head: &RequestHead) -> String {
     let Some(base) = to.strip_suffix('*') else { return to.to_owned() };
     let matched = route.pattern.path.segments.len();
-    let rest = path::after_segments(head.path(), matched);
+    // Without its leading slashes: `//evil.example` behind a bare `/` would name another host.
+    let rest = path::after_segments(head.path(), matched).trim_start_matches(['/', '\\']);
     match head.query() {
         Some(query) => format!("{base}{rest}?{query}"),
         None => format!("{base}{rest}"),
     }
 }
 
-fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: &Visit) {
+fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: Visit) {
     let shared = &generation.shared;
     let now = core.now();
     let metrics = &shared.routes[visit.route.unwrap_or(shared.plan.routes.len())];
@@ -113,6 +120,9 @@ fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<
             service: visit.service.map_or("", |service| &shared.plan.services[service].name),
             endpoint: &endpoint,
         };
-        access.write(&record(visit, &request.head, names, now));
+        access.write(&record(&visit, &request.head, names, now));
+    }
+    if let Some(counted) = visit.counted {
+        counted.finish(now - visit.received);
     }
 }

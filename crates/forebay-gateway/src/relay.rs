@@ -39,7 +39,8 @@ pub(crate) async fn response(
         }
     };
     if head.status() == 101 {
-        return switch(errand, connection, head, request, visit).await;
+        // Boxed, as all that is rare: every request carries the room for what is not.
+        return Box::pin(switch(errand, connection, head, request, visit)).await;
     }
     visit.status = Some(head.status());
     let length = match framing {
@@ -72,7 +73,7 @@ pub(crate) async fn response(
     .await;
     match relayed {
         Some(Ok(())) => {
-            if connection.finish() {
+            if connection.is_reusable() {
                 errand.core.pool.put(u64::from(upstream.id().0), connection, errand.core.now());
             }
         }
@@ -99,14 +100,15 @@ async fn switch(
     request: &mut Request<'_>,
     visit: &mut Visit,
 ) {
-    let Some(upgrade) = &errand.upgrade else {
+    let Some(upgrade) = &errand.hop.upgrade else {
         let detail = format!("service {} switched protocols without being asked", errand.service.name);
         let problem = Problem::new(502, "upstream-malformed", Fault::Upstream, detail);
         return refuse(&mut request.responder, request.timer, &problem, visit).await;
     };
     visit.status = Some(101);
     let counted = errand.core.tally.enter(Kind::Tunnel);
-    let protocol = head.fields().get(Name::Upgrade).unwrap_or(&upgrade.0).to_vec();
+    visit.counted = None;
+    let protocol = head.fields().get(Name::Upgrade).unwrap_or(upgrade).to_vec();
     request.responder.start_tunnel(head, &protocol);
     request.body.begin_tunnel();
     let mut progress = Progress::new(request.timer, errand.limits.stream_idle_timeout);

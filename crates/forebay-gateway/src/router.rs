@@ -187,6 +187,7 @@ impl<'r> Search<'r> {
 
     fn accept(&mut self, leaves: &'r [Leaf]) -> Option<usize> {
         let mut any = None;
+        let mut get = None;
         for leaf in leaves {
             match &leaf.method {
                 None => any = Some(leaf.route),
@@ -194,12 +195,11 @@ impl<'r> Search<'r> {
                     return Some(leaf.route);
                 }
                 // Whoever answers GET answers HEAD (RFC 9110 §9.3.2), unless HEAD has a route of its own.
-                Some((Method::Get, _)) if self.method == Method::Head && any.is_none() => {
-                    any = Some(leaf.route)
-                }
+                Some((Method::Get, _)) if self.method == Method::Head => get = Some(leaf.route),
                 Some(_) => {}
             }
         }
+        let any = get.or(any);
         if any.is_none() {
             for leaf in leaves {
                 if let Some((method, text)) = &leaf.method {
@@ -284,7 +284,7 @@ mod tests {
         check("GET x/api/orders/7/receipt", "/api/orders/*");
         check("POST x/api/orders/7/receipt", "POST /api/orders/{id}/receipt");
         check("GET x/api/orders/new", "GET /api/orders/new");
-        check("HEAD x/api/orders/new", "/api/orders/new");
+        check("HEAD x/api/orders/new", "GET /api/orders/new");
         check("PUT x/api/orders/new", "/api/orders/new");
         check("PUT Shop.Example/api/orders/new", "shop.example/api/orders/new");
         check("PUT shop.example/api/orders/old", "/api/orders/{id}");

@@ -214,7 +214,15 @@ impl RouteSettings {
                     .error("match", "this route says which requests, but not who answers them")
                     .help("add one of `service`, `redirect`, `respond`");
             }
-            [_] => {}
+            [_] => {
+                let takes_rest = self.redirect.as_ref().is_some_and(|redirect| redirect.to.ends_with('*'));
+                if takes_rest && !self.pattern.path.rest {
+                    check
+                        .error("redirect", "the target ends with `*`, and `match` has none")
+                        .note("the target's `*` takes what the pattern's `*` matched")
+                        .help("end the pattern with `/*`, or the target without");
+                }
+            }
             [_, second, ..] => {
                 let both = written.join("` and `");
                 check

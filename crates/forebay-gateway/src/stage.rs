@@ -31,7 +31,7 @@ pub enum Verdict {
     Forward(usize),
 }
 
-/// Decides on a request. `closing` is whether Forebay wants no further requests.
+/// Decides on a request.
 pub fn decide(plan: &Plan, head: &RequestHead, framing: Framing) -> Decision {
     let found = match find_route(plan, head) {
         Ok(route) => route,

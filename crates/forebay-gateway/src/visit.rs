@@ -6,7 +6,9 @@ use forebay_clock::Moment;
 use forebay_http::RequestHead;
 use forebay_http::forwarded::Client;
 use forebay_http::problem::{Fault, Problem};
+use forebay_http::server::Peer;
 use forebay_http::trace::TraceContext;
+use forebay_shutdown::InFlight;
 use forebay_telemetry::access::{AccessRecord, Failure, Side};
 
 /// Facts of one request, filled in stage by stage.
@@ -26,10 +28,12 @@ pub(crate) struct Visit {
     /// From the start of the last attempt to its response's head, in nanoseconds.
     pub(crate) upstream_ns: Option<u64>,
     pub(crate) failure: Option<(Side, &'static str)>,
+    /// Until it ends, or becomes a tunnel, which is counted as such.
+    pub(crate) counted: Option<InFlight>,
 }
 
 impl Visit {
-    pub(crate) fn new(received: Moment, trace: TraceContext, client: Client) -> Visit {
+    pub(crate) fn new(received: Moment, trace: TraceContext, client: Client, counted: InFlight) -> Visit {
         Visit {
             received,
             trace,
@@ -43,6 +47,7 @@ impl Visit {
             bytes_out: 0,
             upstream_ns: None,
             failure: None,
+            counted: Some(counted),
         }
     }
 
@@ -54,8 +59,18 @@ impl Visit {
 fn side(fault: Fault) -> Side {
     match fault {
         Fault::Client => Side::Client,
-        Fault::Gateway => Side::Forebay,
+        Fault::Forebay => Side::Forebay,
         Fault::Upstream => Side::Upstream,
+    }
+}
+
+/// The line for a request that was no valid HTTP: all that is known is who sent it and what it was told.
+pub(crate) fn refusal<'a>(peer: &Peer, problem: &Problem) -> AccessRecord<'a> {
+    AccessRecord {
+        client: Some(peer.address.ip().to_canonical()),
+        status: Some(problem.status),
+        failure: Some(Failure { side: side(problem.fault), reason: problem.kind }),
+        ..AccessRecord::begun(SystemTime::now())
     }
 }
 

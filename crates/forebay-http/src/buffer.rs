@@ -40,11 +40,6 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// The same, to be rewritten in place.
-    pub fn filled_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.end]
-    }
-
     /// Number of filled bytes.
     pub fn len(&self) -> usize {
         self.end - self.start

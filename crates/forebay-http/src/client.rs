@@ -38,8 +38,6 @@ pub struct Connection {
     reader: Reader,
     writer: Writer,
     parser: Option<ResponseParser>,
-    /// Requests finished on it.
-    served: u32,
     /// Cleared when the upstream or the response's framing says that it ends with this response.
     keeps_alive: bool,
 }
@@ -70,12 +68,7 @@ impl Connection {
         let opened = timer.within(until, connect(address, tls)).await;
         let io = opened.ok_or(ConnectError::TimedOut)??;
         let (reader, writer) = (Reader::new(limits), Writer::new());
-        Ok(Connection { io, reader, writer, parser: None, served: 0, keeps_alive: true })
-    }
-
-    /// Whether it has served a request before, so that the upstream may have been closing it.
-    pub fn is_reused(&self) -> bool {
-        self.served > 0
+        Ok(Connection { io, reader, writer, parser: None, keeps_alive: true })
     }
 
     /// Writes the head of a request; nothing is sent before the first flush.
@@ -121,9 +114,8 @@ impl Connection {
         Ok(framing)
     }
 
-    /// Notes that a request was finished. True when another may follow on this connection.
-    pub fn finish(&mut self) -> bool {
-        self.served += 1;
+    /// Whether the request is finished and another may follow on this connection.
+    pub fn is_reusable(&self) -> bool {
         self.keeps_alive
             && self.writer.is_between_messages()
             && self.reader.is_between_messages()

@@ -112,10 +112,11 @@ fn extend(head: &mut RequestHead, peer: IpAddr, scheme: Scheme) {
         let authority = head.authority().to_owned();
         head.fields_mut().append("x-forwarded-host", authority.as_bytes());
     }
-    if let Some(forwarded) = head.fields().get(Name::Forwarded) {
+    if head.fields().get(Name::Forwarded).is_some() {
         // Only a trusted peer's is still here; the chain stays whole.
+        let forwarded = head.fields().get_all(Name::Forwarded).collect::<Vec<_>>().join(&b", "[..]);
         let hop = if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") };
-        let chain = [forwarded, b", ", hop.as_bytes()].concat();
+        let chain = [&forwarded[..], b", ", hop.as_bytes()].concat();
         head.fields_mut().set("forwarded", &chain);
     }
 }

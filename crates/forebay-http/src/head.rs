@@ -319,6 +319,22 @@ impl Method {
         }
     }
 
+    /// The method as written; empty for [`Method::Other`], whose text is in the head.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Patch => "PATCH",
+            Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
+            Method::Connect => "CONNECT",
+            Method::Other => "",
+        }
+    }
+
     /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
     pub const fn is_idempotent(self) -> bool {
         !matches!(self, Method::Post | Method::Patch | Method::Connect | Method::Other)
@@ -405,7 +421,10 @@ impl RequestHead {
 
     /// The method as written.
     pub fn method_text(&self) -> &str {
-        text_of(self.fields.text(self.method_span))
+        match self.method {
+            Method::Other => text_of(self.fields.text(self.method_span)),
+            known => known.text(),
+        }
     }
 
     /// The version its sender speaks.
@@ -450,6 +469,11 @@ impl RequestHead {
     /// Path and query as received, or `*`.
     pub fn target(&self) -> &str {
         text_of(self.fields.text(self.target))
+    }
+
+    /// The same as bytes, for the codec.
+    pub(crate) fn target_bytes(&self) -> &[u8] {
+        self.fields.text(self.target)
     }
 
     /// The path as received, without the query.
@@ -537,6 +561,10 @@ impl ResponseHead {
 
 /// The registered reason phrase of a status code; empty when it has none.
 pub fn reason_phrase(status: u16) -> &'static str {
+    if status == 413 {
+        // As RFC 9110 has it; the library keeps the older name.
+        return "Content Too Large";
+    }
     http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("")
 }
 

@@ -19,30 +19,9 @@ macro_rules! names {
                     Name::Other => "",
                 }
             }
-
-            fn of_lowercase(name: &[u8]) -> Name {
-                $(
-                    // A byte-string constant per name lets the compiler switch on length and words.
-                    if name == $text.as_bytes() {
-                        return Name::$variant;
-                    }
-                )+
-                Name::Other
-            }
         }
 
-        const LENGTH_MAX: usize = {
-            let lengths = [$($text.len()),+];
-            let mut max = 0;
-            let mut at = 0;
-            while at < lengths.len() {
-                if lengths[at] > max {
-                    max = lengths[at];
-                }
-                at += 1;
-            }
-            max
-        };
+        const NAMES: &[(&str, Name)] = &[$(($text, Name::$variant)),+];
     };
 }
 
@@ -74,14 +53,51 @@ names! {
     IdempotencyKey = "idempotency-key",
 }
 
+/// No name is as long as this.
+const LENGTH_END: usize = 24;
+
+/// For every length the places of its names in [`BY_LENGTH`].
+const STARTS: [u8; LENGTH_END + 1] = sorted().0;
+/// All names, the shortest first: most names received differ from all of a length in their first byte.
+static BY_LENGTH: [(&str, Name); NAMES.len()] = sorted().1;
+
+const fn sorted() -> ([u8; LENGTH_END + 1], [(&'static str, Name); NAMES.len()]) {
+    let mut starts = [0; LENGTH_END + 1];
+    let mut sorted = [("", Name::Other); NAMES.len()];
+    let mut filled = 0;
+    let mut length = 0;
+    while length < LENGTH_END {
+        starts[length] = filled as u8;
+        let mut at = 0;
+        while at < NAMES.len() {
+            if NAMES[at].0.len() == length {
+                sorted[filled] = NAMES[at];
+                filled += 1;
+            }
+            at += 1;
+        }
+        length += 1;
+    }
+    starts[LENGTH_END] = filled as u8;
+    assert!(filled == NAMES.len(), "a name is longer than LENGTH_END allows");
+    (starts, sorted)
+}
+
 impl Name {
     /// Recognises a name in any case.
     pub fn of(name: &[u8]) -> Name {
-        let mut lowercase = [0; LENGTH_MAX];
-        let Some(lowercase) = lowercase.get_mut(..name.len()) else { return Name::Other };
-        lowercase.copy_from_slice(name);
-        lowercase.make_ascii_lowercase();
-        Name::of_lowercase(lowercase)
+        let length = name.len();
+        if length >= LENGTH_END {
+            return Name::Other;
+        }
+        let candidates = &BY_LENGTH[usize::from(STARTS[length])..usize::from(STARTS[length + 1])];
+        // Names differ most often in their first letter, which is never anything but a letter.
+        let first = name.first().map(u8::to_ascii_lowercase);
+        let same = |text: &str| {
+            text.as_bytes().first().copied() == first && name.eq_ignore_ascii_case(text.as_bytes())
+        };
+        let found = candidates.iter().find(|(text, _)| same(text));
+        found.map_or(Name::Other, |&(_, name)| name)
     }
 
     /// Whether the field belongs to one connection only and is never forwarded as it came (RFC 9110 §7.6.1).

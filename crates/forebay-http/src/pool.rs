@@ -70,11 +70,6 @@ impl Pool {
         });
     }
 
-    /// Closes all connections to an endpoint that is gone.
-    pub fn forget(&self, endpoint: u64) {
-        self.idle.borrow_mut().remove(&endpoint);
-    }
-
     /// Number of idle connections.
     pub fn len(&self) -> usize {
         self.idle.borrow().values().map(Vec::len).sum()

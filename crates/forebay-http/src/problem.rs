@@ -11,7 +11,7 @@ pub enum Fault {
     /// The request, or the client's connection.
     Client,
     /// Forebay itself: configuration, limits, shutdown.
-    Gateway,
+    Forebay,
     /// The service behind it.
     Upstream,
 }
@@ -21,7 +21,7 @@ impl Fault {
     pub const fn text(self) -> &'static str {
         match self {
             Fault::Client => "client",
-            Fault::Gateway => "gateway",
+            Fault::Forebay => "forebay",
             Fault::Upstream => "upstream",
         }
     }
@@ -47,7 +47,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem that a retry does not help.
+    /// A problem that may pass by itself when its status is one of those that say so.
     pub fn new(status: u16, kind: &'static str, fault: Fault, detail: impl Into<String>) -> Problem {
         let retryable = matches!(status, 408 | 429 | 502 | 503 | 504);
         Problem { status, kind, detail: detail.into(), fault, retryable, allow: None, retry_after_s: None }
@@ -62,12 +62,7 @@ impl Problem {
             505 => "version-not-supported",
             _ => "malformed-request",
         };
-        Problem::new(
-            malformed.status(),
-            kind,
-            Fault::Client,
-            format!("{malformed}; the request was not forwarded"),
-        )
+        Problem::new(malformed.status(), kind, Fault::Client, malformed.to_string())
     }
 
     /// For a client that did not finish its head in time.

@@ -266,6 +266,9 @@ pub async fn serve<X: Exchange>(
         let fate = Fate { closing: Some(settings.closing.clone()), ..Fate::default() };
         fate.close.set(!framing::keeps_alive(request.0.fields(), request.0.version()));
         Box::pin(connection.answer(request, &fate, core, exchange)).await;
+        if connection.is_done_with(&fate) {
+            continue;
+        }
         if !Box::pin(connection.goes_on(&fate)).await {
             return;
         }
@@ -331,7 +334,15 @@ impl Connection {
         exchange.exchange(request).await;
     }
 
-    /// Whether another request may follow; reads what is left of this one, within reason.
+    /// Whether request and response are whole and the connection stays: the usual end.
+    fn is_done_with(&self, fate: &Fate) -> bool {
+        fate.started.get()
+            && !fate.close.get()
+            && self.writer.is_between_messages()
+            && self.reader.is_between_messages()
+    }
+
+    /// Whether another request may follow all the same; reads what is left of this one, within reason.
     async fn goes_on(&mut self, fate: &Fate) -> bool {
         let answered = fate.started.get() && self.writer.is_between_messages();
         if !answered || fate.tunnel.get() {

@@ -128,11 +128,6 @@ impl Timer {
         self.sweeper.now()
     }
 
-    /// A further limit on the same core.
-    pub fn another(&self) -> Timer {
-        self.sweeper.timer()
-    }
-
     /// Ready once `until` has passed; otherwise the task is woken then. Replaces the limit stated before.
     pub fn poll_until(&self, cx: &Context<'_>, until: Moment) -> Poll<()> {
         let shared = &self.sweeper.0;

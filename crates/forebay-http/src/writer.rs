@@ -98,13 +98,13 @@ impl Writer {
         let out = self.out();
         out.extend_from_slice(head.method_text().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(head.target().as_bytes());
+        out.extend_from_slice(head.target_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         head.fields().write_to(out);
         self.start_body(delimit, upgrade);
     }
 
-    /// Starts a response, as [`Writer::start_request`]. `options` is what `Connection` says, without `upgrade`.
+    /// Starts a response, as [`Writer::start_request`]. `connection` is its only option but `upgrade`.
     pub fn start_response(
         &mut self,
         head: &ResponseHead,

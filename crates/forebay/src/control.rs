@@ -1,23 +1,27 @@
 //! The control thread: signals, reloads, discovery, and the way to the end. Everything that is not a request.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use forebay_admin::{Admin, serve_admin};
 use forebay_config::Loaded;
 use forebay_discovery::{DnsResolver, NameServers};
 use forebay_gateway::probe::Prober;
 use forebay_gateway::{Gateway, Surroundings};
+use forebay_http::date::DateCache;
+use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
 use forebay_shutdown::{Announcement, Event, Machine, Phase, Signal, Summary};
 use forebay_telemetry::events::Guard;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Configured;
-use crate::commands::serve::level;
-use crate::configuration;
-use crate::message::Message;
+use crate::reload;
 use crate::root::Root;
+use crate::told::Told;
 
 /// How often the configuration's files are looked at. Looking at their dates needs no watches, which some file systems
 /// do not have, and sees files that are replaced whole.
@@ -30,6 +34,7 @@ pub(crate) struct Control<'l> {
     pub(crate) gateway: Gateway,
     pub(crate) surroundings: Surroundings,
     pub(crate) log: &'l Guard,
+    pub(crate) admin: std::net::TcpListener,
 }
 
 /// Runs until the process is to end, and says how that went.
@@ -47,22 +52,31 @@ impl Control<'_> {
         let resolver = DnsResolver::new(NameServers::System, fastrand::Rng::new());
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
         let discovery = self.surroundings.discovery.clone();
+        let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));
+        let admin = Admin::new(Told::admin_state(&told, &self.surroundings));
+        let core = ServerCore {
+            sweeper: sweeper.clone(),
+            dates: Rc::new(DateCache::new(self.surroundings.clock.clone())),
+        };
+        let admin = serve_admin(self.admin.try_clone()?, Rc::new(admin), core);
         let mut phases = self.surroundings.shutdown.subscribe();
         let stopped = async move {
             // A sender that is gone has stopped too.
             let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
         };
         let background = async {
-            tokio::join!(discovery.run(&resolver, &prober, stopped), sweeper.run());
+            let (_, (), admin) =
+                tokio::join!(sweeper.run(), discovery.run(&resolver, &prober, stopped), admin);
+            admin
         };
         tokio::select! {
-            summary = self.follow_signals() => Ok((self.gateway, summary?)),
-            () = background => Err(io::Error::other("discovery ended before the process")),
+            summary = self.follow_signals(&told) => Ok((self.gateway, summary?)),
+            ended = background => Err(ended.err().unwrap_or_else(|| io::Error::other("discovery ended by itself"))),
         }
     }
 
     /// Waits for signals and changed files, and drives the shutdown once it has begun.
-    async fn follow_signals(&mut self) -> io::Result<Summary> {
+    async fn follow_signals(&mut self, told: &RefCell<Told>) -> io::Result<Summary> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -78,7 +92,7 @@ impl Control<'_> {
                 _ = interrupt.recv() => Event::Signal(Signal::Interrupt),
                 () = tokio::time::sleep(wait), if wake_at != forebay_clock::Moment::NEVER => Event::Woke,
                 _ = hangup.recv() => {
-                    self.reload(&mut machine, "SIGHUP").await;
+                    reload::reload(self, &mut machine, told, "SIGHUP").await;
                     seen = dates(self.loaded.files());
                     continue;
                 }
@@ -86,7 +100,7 @@ impl Control<'_> {
                     let now = dates(self.loaded.files());
                     if now != seen {
                         seen = now;
-                        self.reload(&mut machine, "a file changed").await;
+                        reload::reload(self, &mut machine, told, "a file changed").await;
                     }
                     continue;
                 }
@@ -104,46 +118,6 @@ impl Control<'_> {
             }
             wake_at = actions.wake_at;
         }
-    }
-
-    /// Builds, checks, swaps; whatever is wrong leaves everything as it was.
-    async fn reload(&mut self, machine: &mut Machine, why: &'static str) {
-        if !self.surroundings.shutdown.is_ready() {
-            return;
-        }
-        let loaded = match configuration::read(&self.configured) {
-            Ok(loaded) => loaded,
-            Err(diagnostics) => {
-                eprintln!("{}", configuration::drawn(&diagnostics));
-                tracing::error!(
-                    why,
-                    problems = diagnostics.len(),
-                    "reload rejected; the running configuration stays"
-                );
-                return;
-            }
-        };
-        let plan = match configuration::gateway_plan(&loaded) {
-            Ok(plan) => plan,
-            Err(messages) => {
-                messages.iter().for_each(Message::print);
-                tracing::error!(
-                    why,
-                    problems = messages.len(),
-                    "reload rejected; the running configuration stays"
-                );
-                return;
-            }
-        };
-        let restart: Vec<String> = self.loaded.restart_needed(&loaded);
-        if !restart.is_empty() {
-            tracing::warn!(settings = restart.join(", "), "these settings change with the next restart");
-        }
-        let generation = self.gateway.reload(plan).await;
-        *machine = Machine::new(loaded.value.shutdown.settings());
-        self.log.set_level(level(loaded.value.log.level));
-        self.loaded = loaded;
-        tracing::info!(why, generation, "reloaded");
     }
 }
 

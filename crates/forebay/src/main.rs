@@ -8,7 +8,9 @@ mod commands;
 mod configuration;
 mod control;
 mod message;
+mod reload;
 mod root;
+mod told;
 
 use std::process::ExitCode;
 

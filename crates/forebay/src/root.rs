@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use forebay_admin::AdminSettings;
 use forebay_config::{Check, Name, Settings, Spanned};
 use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
 use forebay_shutdown::ShutdownSettings;
@@ -17,6 +18,8 @@ pub(crate) struct Root {
     pub(crate) service: BTreeMap<Name, ServiceSettings>,
     /// What goes where: `[[route]]`.
     pub(crate) route: Vec<Spanned<RouteSettings>>,
+    /// Probes, metrics, and what the process knows about itself.
+    pub(crate) admin: AdminSettings,
     /// How the process stops.
     pub(crate) shutdown: ShutdownSettings,
     /// Where state is kept.

@@ -46,6 +46,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     let root = loaded.value.clone();
     let _state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
     let listeners = bind(&root.gateway.listen)?;
+    let admin = bind(&[root.admin.listen])?.remove(0);
     let log = events::init(log_settings(&root)).map_err(|error| Message::new(whole(&error)))?;
     let clock = Clock::system();
     let workers = workers(&root);
@@ -64,7 +65,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     drop(listeners);
     let addresses: Vec<String> = root.gateway.listen.iter().map(SocketAddr::to_string).collect();
     tracing::info!(listen = addresses.join(", "), workers, "serving");
-    let control = Control { configured: configured.clone(), loaded, gateway, surroundings, log: &log };
+    let control = Control { configured: configured.clone(), loaded, gateway, surroundings, log: &log, admin };
     let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
     if let Some(access) = access {
         // What nobody reads must not hold the process.
@@ -78,9 +79,13 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
 fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
     let bound = addresses.iter().map(|&address| listen(address)).collect::<Result<_, ListenError>>();
     bound.map_err(|error| {
-        Message::new(whole(&error))
-            .note("the gateway needs its port to itself: shared with another process, requests would be lost")
-            .help(error.help())
+        let message = Message::new(whole(&error)).help(error.help());
+        match error {
+            ListenError::InUse(_) => message.note(
+                "a listener needs its port to itself: shared with another process, requests would be lost",
+            ),
+            _ => message,
+        }
     })
 }
 

@@ -1,0 +1,52 @@
+//! What the admin listener answers from: handles of what the process shares, and closures for what the binary alone
+//! knows. Nothing here is ever waited for.
+
+use std::time::SystemTime;
+
+use forebay_clock::Clock;
+use forebay_config::Effective;
+use forebay_discovery::Discovery;
+use forebay_shutdown::Shutdown;
+use forebay_telemetry::metrics::Registry;
+
+/// Says whether one thing that readiness depends on is in order: what is well in few words, possibly none, or what is
+/// wrong. It must answer from memory. Its words are public: no secrets.
+pub type ReadinessCheck = Box<dyn Fn() -> Result<String, String>>;
+
+/// Everything the routes read.
+pub struct AdminState {
+    /// The time, for ages.
+    pub clock: Clock,
+    /// All metrics.
+    pub registry: Registry,
+    /// How far a stop has come.
+    pub shutdown: Shutdown,
+    /// Services and their endpoints.
+    pub discovery: Discovery,
+    /// The configuration in force, secrets hidden.
+    pub configuration: Box<dyn Fn() -> Effective>,
+    /// Which configuration that is.
+    pub generation: Box<dyn Fn() -> GenerationStatus>,
+    /// What else readiness depends on, by the name that `/readyz?verbose` shows.
+    pub checks: Vec<(&'static str, ReadinessCheck)>,
+}
+
+/// Which configuration is in force, and what became of the latest attempt to replace it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationStatus {
+    /// Counts up from 1 with every accepted configuration; 0 until there is one.
+    pub number: u64,
+    /// When it came into force.
+    pub since: SystemTime,
+    /// The latest reload, once there was one.
+    pub last_reload: Option<Reload>,
+}
+
+/// One attempt to replace the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// When.
+    pub at: SystemTime,
+    /// Accepted, or everything that is wrong with the new one, as `forebay check` prints it without colours.
+    pub outcome: Result<(), String>,
+}
