@@ -18,6 +18,7 @@ use forebay_retry::Ending;
 use crate::forward::Errand;
 use crate::generation::Upstream;
 use crate::replay::Replay;
+use crate::stage::body_too_large;
 use crate::visit::Visit;
 
 /// How long an upstream may leave a 100 unsaid before the client is told to send its body anyway: curl waits as long.
@@ -28,15 +29,23 @@ const INTERIM_MAX: u32 = 16;
 /// How an attempt ended.
 pub(crate) enum Outcome {
     /// The final head of a response has arrived.
-    Answered(Box<Connection>, ResponseHead),
+    Answered(Box<Connection>, ResponseHead, RestOfBody),
     /// No response.
     Failed(Ending, Problem),
     /// The client left, or stopped sending its body.
     ClientGone,
-    /// The client's body is not valid.
-    Malformed(Problem),
-    /// The body grew past what the route takes.
-    BodyTooLarge,
+    /// The client's body is not valid, too large, or did not arrive in time.
+    Refused(Problem),
+}
+
+/// What of the request's body an upstream may still be sent that has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RestOfBody {
+    /// All that the client sends from here on.
+    FromClient,
+    /// Nothing: a part that was kept for another attempt did not go out before the answer came, and a body with a hole
+    /// would be another body.
+    Nothing,
 }
 
 /// What happens next while a response is awaited.
@@ -47,7 +56,7 @@ enum Event {
     TimedOut,
     Broken(ReadError),
     ClientBroken(ReadError),
-    BodyTooLarge,
+    ClientStalled,
 }
 
 /// How far the request has been sent.
@@ -139,7 +148,9 @@ async fn try_on(
         match event {
             Event::Head(head) if head.status() >= 200 || head.status() == 101 => {
                 visit.upstream_ns = Some(errand.core.now().since(started).as_nanos() as u64);
-                return Outcome::Answered(connection, head);
+                let is_sent = sending.replayed == replay.kept().len();
+                let rest = if is_sent { RestOfBody::FromClient } else { RestOfBody::Nothing };
+                return Outcome::Answered(connection, head, rest);
             }
             Event::Head(head) => {
                 interim += 1;
@@ -168,10 +179,13 @@ async fn try_on(
             Event::TimedOut => return Outcome::Failed(Ending::TimedOut, timeout_problem(errand)),
             Event::Broken(error) => return broken(errand, &connection, &error),
             Event::ClientBroken(ReadError::Malformed(malformed)) => {
-                return Outcome::Malformed(Problem::malformed(malformed));
+                return Outcome::Refused(Problem::malformed(malformed));
+            }
+            Event::ClientBroken(ReadError::TooLarge) => {
+                return Outcome::Refused(body_too_large(errand.route.body_bytes_max));
             }
             Event::ClientBroken(_) => return Outcome::ClientGone,
-            Event::BodyTooLarge => return Outcome::BodyTooLarge,
+            Event::ClientStalled => return Outcome::Refused(Problem::body_timeout()),
         }
     }
 }
@@ -190,7 +204,6 @@ fn poll_event(
         match poll_send(cx, errand, connection, request, replay, sending) {
             Poll::Ready(Ok(())) => sending.is_done = true,
             Poll::Ready(Err(Unsent::Source(error))) => return Poll::Ready(Event::ClientBroken(error)),
-            Poll::Ready(Err(Unsent::TooLarge)) => return Poll::Ready(Event::BodyTooLarge),
             // An upstream that stops reading may have said why: look for its answer below.
             Poll::Ready(Err(Unsent::Sink)) => sending.is_done = true,
             Poll::Pending => {}
@@ -203,13 +216,20 @@ fn poll_event(
     }
     let until = sending.awaits_continue.map_or(errand.deadline, |due| due.min(errand.deadline));
     ready!(request.timer.poll_until(cx, until));
-    Poll::Ready(if until < errand.deadline { Event::ContinueDue } else { Event::TimedOut })
+    if until < errand.deadline {
+        return Poll::Ready(Event::ContinueDue);
+    }
+    // Everything that came was passed on, so the upstream waits as we do.
+    let waits_for_client = !sending.is_done
+        && sending.awaits_continue.is_none()
+        && !connection.has_waiting()
+        && request.body.piece().is_empty();
+    Poll::Ready(if waits_for_client { Event::ClientStalled } else { Event::TimedOut })
 }
 
 enum Unsent {
     Source(ReadError),
     Sink,
-    TooLarge,
 }
 
 impl From<RelayError> for Unsent {
@@ -240,14 +260,11 @@ fn poll_send(
     }
     let mut whole = Incoming::empty();
     let from = if request.framing == Framing::None { &mut whole } else { &mut request.body };
-    let relayed = poll_relay(cx, from, &mut to, |piece| {
+    poll_relay(cx, from, &mut to, |piece| {
         replay.keep(piece);
         sending.replayed = replay.kept().len();
-    });
-    if replay.taken() > errand.route.body_bytes_max {
-        return Poll::Ready(Err(Unsent::TooLarge));
-    }
-    relayed.map_err(Unsent::from)
+    })
+    .map_err(Unsent::from)
 }
 
 /// How the request's body goes to the upstream: as it came.

@@ -17,7 +17,6 @@ use crate::pipeline::refuse;
 use crate::plan::{Limits, Route, Service};
 use crate::relay;
 use crate::replay::Replay;
-use crate::stage::body_too_large;
 use crate::visit::Visit;
 
 /// How long an endpoint that could not be reached is left alone, where there is another.
@@ -58,6 +57,7 @@ pub(crate) async fn forward(
         deadline: request.received + route.timeout,
         hop,
     };
+    request.body.limit(route.body_bytes_max);
     let upstreams = generation.upstreams(place, &mut core.rng.borrow_mut());
     errand.run(&upstreams, request, visit).await;
     visit.bytes_out = request.responder.body().body_bytes();
@@ -84,13 +84,14 @@ impl Errand<'_> {
             let busy = upstream.endpoint.live.enter();
             let outcome = attempt::attempt(self, upstream, request, &mut replay, visit).await;
             let (ending, problem) = match outcome {
-                Outcome::Answered(connection, head) => {
+                Outcome::Answered(connection, head, rest) => {
                     upstream.endpoint.live.trust();
                     let ending = Ending::Answered { status: head.status() };
                     if !self.service.retry.conditions.cover(ending)
                         || visit.attempts >= self.service.retry.attempts_max
                     {
-                        return relay::response(self, upstream, connection, head, request, visit).await;
+                        return relay::response(self, upstream, connection, (head, rest), request, visit)
+                            .await;
                     }
                     match self.decide(ending, upstreams, &mut tried, pick, request, &replay, visit) {
                         Ok((next, wait)) => {
@@ -100,7 +101,8 @@ impl Errand<'_> {
                             continue;
                         }
                         Err(_) => {
-                            return relay::response(self, upstream, connection, head, request, visit).await;
+                            return relay::response(self, upstream, connection, (head, rest), request, visit)
+                                .await;
                         }
                     }
                 }
@@ -108,11 +110,8 @@ impl Errand<'_> {
                     visit.failure = Some((forebay_telemetry::access::Side::Client, "client-gone"));
                     return;
                 }
-                Outcome::BodyTooLarge => {
-                    let problem = body_too_large(self.route.body_bytes_max);
-                    return refuse(&mut request.responder, request.timer, &problem, visit).await;
-                }
-                Outcome::Malformed(problem) => {
+                Outcome::Refused(problem) => {
+                    // Where the next request would begin is not known.
                     request.responder.close_after();
                     return refuse(&mut request.responder, request.timer, &problem, visit).await;
                 }

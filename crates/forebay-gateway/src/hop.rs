@@ -16,10 +16,9 @@ impl Hop {
     /// Takes the hop-by-hop fields off and makes the head fit for another hop. Before Forebay adds fields of its own,
     /// so that no client can have them removed by naming them in `Connection`.
     pub(crate) fn leave(head: &mut RequestHead, framing: Framing) -> Hop {
-        let has_body = framing != Framing::None;
         let hop = Hop {
             upgrade: wanted_upgrade(head, framing),
-            expects_continue: has_body && head.fields().get(Name::Expect).is_some(),
+            expects_continue: framing::expects_continue(head, framing),
         };
         let takes_trailers = framing::takes_trailers(head.fields());
         let authority = head.target_authority().map(str::to_owned);
@@ -30,7 +29,7 @@ impl Hop {
             fields.append("te", b"trailers");
             fields.append("connection", b"te");
         }
-        if !has_body {
+        if !hop.expects_continue {
             fields.remove(Name::Expect);
         }
         if let Some(authority) = authority {

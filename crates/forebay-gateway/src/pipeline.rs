@@ -59,6 +59,10 @@ pub(crate) async fn refuse(
     if responder.has_started() {
         return;
     }
+    if problem.status == 413 {
+        // To read what is too large only to keep the connection would be the greater cost.
+        responder.close_after();
+    }
     let (head, body) = problem.response();
     // Boxed, as all that is rare: every request carries the room for what is not.
     Box::pin(send_own(responder, timer, head, &body, visit)).await;

@@ -15,6 +15,7 @@ use forebay_http::{Name, ResponseHead, forwarded};
 use forebay_shutdown::Kind;
 use forebay_telemetry::access::Side;
 
+use crate::attempt::RestOfBody;
 use crate::forward::Errand;
 use crate::generation::Upstream;
 use crate::pipeline::refuse;
@@ -25,7 +26,7 @@ pub(crate) async fn response(
     errand: &Errand<'_>,
     upstream: &Upstream,
     mut connection: Box<Connection>,
-    mut head: ResponseHead,
+    (mut head, rest): (ResponseHead, RestOfBody),
     request: &mut Request<'_>,
     visit: &mut Visit,
 ) {
@@ -50,7 +51,7 @@ pub(crate) async fn response(
     let quiet = quiet_time(errand, &head);
     head.fields_mut().append("via", forwarded::VIA.as_bytes());
     request.responder.start(head, length);
-    let mut rest_of_request = !request.body.is_over();
+    let mut rest_of_request = rest == RestOfBody::FromClient && !request.body.is_over();
     let mut progress = Progress::new(request.timer, quiet);
     let relayed = poll_fn(|cx| {
         let (mut from, mut to) = connection.halves();
@@ -77,8 +78,12 @@ pub(crate) async fn response(
                 errand.core.pool.put(u64::from(upstream.id().0), connection, errand.core.now());
             }
         }
-        // The head is out, so all that is left is to break off: the client sees that the body is not whole.
-        Some(Err(RelayError::Source(_))) => visit.failure = Some((Side::Upstream, "upstream-broken-midway")),
+        // All that is left is to pass on what did come and to break off: the client sees that the body is not whole.
+        Some(Err(RelayError::Source(_))) => {
+            visit.failure = Some((Side::Upstream, "upstream-broken-midway"));
+            let flush = poll_fn(|cx| request.responder.body().poll_flush(cx));
+            let _ = Box::pin(request.timer.within(request.timer.now() + quiet, flush)).await;
+        }
         Some(Err(RelayError::Sink(_))) => visit.failure = Some((Side::Client, "client-gone")),
         None => visit.failure = Some((Side::Upstream, "stalled")),
     }
@@ -150,6 +155,8 @@ impl Direction {
             *self = Direction::Ending;
         }
         if let Direction::Ending = self {
+            // What came before an error is the other side's all the same.
+            let _ = ready!(to.poll_flush(cx));
             let _ = ready!(to.poll_shutdown(cx));
             *self = Direction::Closed;
         }

@@ -56,9 +56,9 @@ impl Incoming<'_> {
     }
 
     /// The trailer section, once the body is over.
-    pub fn take_trailers(&mut self) -> Option<Section> {
+    pub fn trailers(&self) -> Option<&Section> {
         match self {
-            Incoming::Http1 { reader, .. } => reader.take_trailers(),
+            Incoming::Http1 { reader, .. } => reader.trailers(),
             Incoming::Whole(_) => None,
         }
     }
@@ -67,6 +67,15 @@ impl Incoming<'_> {
     pub fn begin_tunnel(&mut self) {
         if let Incoming::Http1 { reader, .. } = self {
             reader.begin_body(Framing::UntilClose);
+        }
+    }
+
+    /// Bounds the body: what goes beyond is [`ReadError::TooLarge`] and is never given out.
+    pub fn limit(&mut self, bytes_max: u64) {
+        match self {
+            Incoming::Http1 { reader, .. } => reader.limit_body(bytes_max),
+            // What is held whole was bounded by whoever holds it.
+            Incoming::Whole(_) => {}
         }
     }
 
@@ -183,8 +192,7 @@ pub fn poll_relay(
                 from.consume(count);
             }
             Poll::Ready(Ok(Piece::End)) => {
-                let trailers = from.take_trailers().map(forwarded_trailers);
-                to.end(trailers.as_ref()).map_err(RelayError::Sink)?;
+                to.end(from.trailers()).map_err(RelayError::Sink)?;
                 return to.poll_flush(cx).map_err(RelayError::Sink);
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(RelayError::Source(error))),
@@ -195,18 +203,4 @@ pub fn poll_relay(
             }
         }
     }
-}
-
-/// Trailers without what must not be there: framing, routing, connection fields (RFC 9110 §6.5.1).
-fn forwarded_trailers(mut trailers: Section) -> Section {
-    use crate::name::Name;
-    trailers.remove_where(|name| {
-        name.is_hop_by_hop()
-            || name.is_framing()
-            || matches!(
-                name,
-                Name::Host | Name::Expect | Name::Authorization | Name::Cookie | Name::Forwarded
-            )
-    });
-    trailers
 }

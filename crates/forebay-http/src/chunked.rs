@@ -1,6 +1,7 @@
 //! The chunked coding (RFC 9112 §7.1), reading and writing. Knows no sockets: bytes in, positions out.
 
 use crate::head::Section;
+use crate::name::Name;
 use crate::parse::{HeadLimits, Malformed, TrailerParser};
 
 /// A chunk's size line with its extensions; nobody uses extensions but attackers.
@@ -79,7 +80,7 @@ impl Decoder {
                     let Some(length) = parser.advance(rest, limits)? else { return Ok(Step::More { skip }) };
                     if let State::Trailers(parser) = std::mem::replace(&mut self.state, State::End) {
                         // The empty line alone is the usual case.
-                        self.trailers = (length > 2).then(|| parser.finish(&rest[..length]));
+                        self.trailers = (length > 2).then(|| stripped(parser.finish(&rest[..length])));
                     }
                     skip += length;
                 }
@@ -89,17 +90,27 @@ impl Decoder {
     }
 }
 
+/// Trailers without what must not be there: framing, routing, connection fields (RFC 9110 §6.5.1).
+fn stripped(mut trailers: Section) -> Section {
+    trailers.remove_where(|name| {
+        name.is_hop_by_hop()
+            || name.is_framing()
+            || matches!(
+                name,
+                Name::Host | Name::Expect | Name::Authorization | Name::Cookie | Name::Forwarded
+            )
+    });
+    trailers
+}
+
 /// Size and length of the whole line; `None` until it is whole.
 fn size_line(bytes: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     let digits = bytes.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let Some(line_feed) = memchr::memchr(b'\n', bytes) else {
         let plausible =
             digits == bytes.len() || (digits > 0 && matches!(bytes[digits], b'\r' | b';' | b' ' | b'\t'));
-        return if plausible && bytes.len() <= SIZE_LINE_BYTES_MAX {
-            Ok(None)
-        } else {
-            Err(Malformed::Chunk)
-        };
+        let line = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        return if plausible && line.len() <= SIZE_LINE_BYTES_MAX { Ok(None) } else { Err(Malformed::Chunk) };
     };
     let line = bytes[..line_feed].strip_suffix(b"\r").ok_or(Malformed::Chunk)?;
     if digits == 0 || digits > 16 || line.len() > SIZE_LINE_BYTES_MAX {
@@ -196,6 +207,16 @@ mod tests {
         let (body, mut decoder, _) = decode(&out, 7).unwrap().unwrap();
         assert_eq!(body.len(), 300);
         assert!(decoder.take_trailers().is_none());
+    }
+
+    #[test]
+    fn the_longest_size_line_may_arrive_byte_by_byte() {
+        for (length, fits) in [(SIZE_LINE_BYTES_MAX, true), (SIZE_LINE_BYTES_MAX + 1, false)] {
+            let text = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(length - 2));
+            for piece in [1, text.len()] {
+                assert_eq!(decode(text.as_bytes(), piece).is_ok(), fits, "{length} in pieces of {piece}");
+            }
+        }
     }
 
     #[test]

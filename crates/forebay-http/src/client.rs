@@ -100,6 +100,11 @@ impl Connection {
         self.reader.has_bytes()
     }
 
+    /// Whether any of the request that was written still waits for the upstream to take it.
+    pub fn has_waiting(&self) -> bool {
+        self.writer.has_waiting()
+    }
+
     /// Whether any byte of the request was sent.
     pub fn has_sent(&self) -> bool {
         self.writer.has_sent()

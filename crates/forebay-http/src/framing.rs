@@ -69,6 +69,12 @@ pub fn declared_length(head: &ResponseHead) -> Option<u64> {
     parse_length(declared).ok()?.length()
 }
 
+/// Whether the sender of a request waits for a 100 before it sends the body; in HTTP/1.0 that means nothing
+/// (RFC 9110 §10.1.1).
+pub fn expects_continue(head: &RequestHead, framing: Framing) -> bool {
+    framing != Framing::None && head.version() >= Version::Http11 && head.fields().get(Name::Expect).is_some()
+}
+
 /// Whether the sender wants the trailers of a chunked body (RFC 9110 §10.1.4).
 pub fn takes_trailers(fields: &Section) -> bool {
     fields.has_token(Name::Te.text(), "trailers")

@@ -40,6 +40,16 @@ macro_rules! on_stream {
     };
 }
 
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Socket::Tcp(tcp) => tcp,
+            Socket::TlsServer(stream) => stream.get_ref().0,
+            Socket::TlsClient(stream) => stream.get_ref().0,
+        }
+    }
+}
+
 impl Io {
     /// A plain connection.
     pub fn tcp(stream: TcpStream) -> Io {
@@ -97,17 +107,17 @@ impl Io {
         on_stream!(&mut *socket, stream => stream.poll_shutdown(cx))
     }
 
+    /// Makes the coming close a reset, so that the peer does not take it for a proper end.
+    pub fn reset_on_close(&self) {
+        // A socket that cannot be told so has no peer any more.
+        let _ = socket2::SockRef::from(self.0.borrow().tcp()).set_linger(Some(std::time::Duration::ZERO));
+    }
+
     /// Asks the kernel, past the readiness that the runtime remembers, whether the peer is silent and still there.
     pub fn is_quiet(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
-        let socket = self.0.borrow();
-        let tcp = match &*socket {
-            Socket::Tcp(tcp) => tcp,
-            Socket::TlsServer(stream) => stream.get_ref().0,
-            Socket::TlsClient(stream) => stream.get_ref().0,
-        };
         // Anything but "would block" is an end, an error, or an answer nobody asked for.
-        let peeked = socket2::SockRef::from(tcp).peek(&mut byte);
+        let peeked = socket2::SockRef::from(self.0.borrow().tcp()).peek(&mut byte);
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }

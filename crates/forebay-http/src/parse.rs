@@ -30,6 +30,8 @@ impl Default for HeadLimits {
 
 /// A method longer than this is no method.
 const METHOD_BYTES_MAX: usize = 32;
+/// What a request line holds besides method and target: two spaces, the version, CR LF.
+const LINE_BYTES_REST: usize = "  HTTP/1.1\r\n".len();
 
 /// Why a message was refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -220,7 +222,7 @@ impl RequestParser {
         if self.line.is_none() {
             match self.fields.lines.next(bytes)? {
                 Some((_, end)) => self.line = Some(request_line(&bytes[..end], &self.limits)?),
-                None if bytes.len() > self.limits.target_bytes_max + METHOD_BYTES_MAX => {
+                None if bytes.len() >= METHOD_BYTES_MAX + self.limits.target_bytes_max + LINE_BYTES_REST => {
                     return Err(Malformed::TargetTooLong);
                 }
                 None => return Ok(None),
@@ -623,12 +625,22 @@ mod tests {
         refuses(&with_line(&format!("GET /{} HTTP/1.1", "a".repeat(9000))), Malformed::TargetTooLong);
         let limits = HeadLimits { bytes_max: 64, fields_max: 2, target_bytes_max: 32 };
         let advance = |text: &str| RequestParser::new(limits).advance(text.as_bytes());
-        assert_eq!(advance(&"a".repeat(65)), Err(Malformed::TargetTooLong));
+        assert_eq!(advance(&"a".repeat(76)), Err(Malformed::TargetTooLong));
         assert_eq!(
             advance(&format!("GET / HTTP/1.1\r\na: {}", "b".repeat(64))),
             Err(Malformed::HeadTooLarge)
         );
         assert_eq!(advance("GET / HTTP/1.1\r\na:\r\nb:\r\nc:\r\n\r\n"), Err(Malformed::HeadTooLarge));
+    }
+
+    #[test]
+    fn the_longest_line_may_arrive_byte_by_byte() {
+        let limits = HeadLimits { target_bytes_max: 40, ..HeadLimits::default() };
+        let text = format!("{} /{} HTTP/1.1\r\n", "M".repeat(METHOD_BYTES_MAX), "a".repeat(39));
+        let mut parser = RequestParser::new(limits);
+        for end in 0..=text.len() {
+            assert_eq!(parser.advance(&text.as_bytes()[..end]), Ok(None), "{end}");
+        }
     }
 
     #[test]

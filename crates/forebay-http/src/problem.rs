@@ -70,6 +70,11 @@ impl Problem {
         Problem::new(408, "request-timeout", Fault::Client, "the request head did not arrive in time")
     }
 
+    /// For a client that did not send the rest of its body in time.
+    pub fn body_timeout() -> Problem {
+        Problem::new(408, "request-timeout", Fault::Client, "the request body did not arrive in time")
+    }
+
     /// Head and body.
     pub fn response(&self) -> (ResponseHead, Vec<u8>) {
         let mut head = ResponseHead::new(self.status);

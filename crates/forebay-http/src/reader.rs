@@ -24,6 +24,9 @@ pub enum ReadError {
     /// The peer closed inside a message.
     #[error("the connection was closed inside a message")]
     Incomplete,
+    /// The body is longer than allowed.
+    #[error("the body is longer than allowed")]
+    TooLarge,
     /// The bytes are not HTTP.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -58,6 +61,8 @@ pub struct Reader {
     leading_lines: usize,
     /// Bytes received in this message, for the logs.
     received: u64,
+    /// The body under way may not be longer.
+    bytes_max: u64,
     limits: HeadLimits,
 }
 
@@ -71,6 +76,7 @@ impl Reader {
             trailers: None,
             leading_lines: 0,
             received: 0,
+            bytes_max: u64::MAX,
             limits,
         }
     }
@@ -169,6 +175,7 @@ impl Reader {
     pub fn begin_body(&mut self, framing: Framing) {
         debug_assert_eq!(self.ready, 0);
         self.received = 0;
+        self.bytes_max = u64::MAX;
         self.trailers = None;
         self.decode = match framing {
             Framing::None => Decode::Done,
@@ -178,9 +185,17 @@ impl Reader {
         };
     }
 
+    /// Bounds the body under way: no piece beyond this many bytes is given out.
+    pub fn limit_body(&mut self, bytes_max: u64) {
+        self.bytes_max = bytes_max;
+    }
+
     /// The next piece of the body; [`Reader::piece`] has its bytes until [`Reader::consume`].
     pub fn poll_piece(&mut self, cx: &mut Context<'_>, io: &Io) -> Poll<Result<Piece, ReadError>> {
         loop {
+            if self.received + self.ready as u64 > self.bytes_max {
+                return Poll::Ready(Err(ReadError::TooLarge));
+            }
             if self.ready > 0 {
                 return Poll::Ready(Ok(Piece::Data(self.ready)));
             }
@@ -246,9 +261,9 @@ impl Reader {
         self.drop_empty_buffer();
     }
 
-    /// The trailer section of the body that has ended.
-    pub fn take_trailers(&mut self) -> Option<Section> {
-        self.trailers.take()
+    /// The trailer section of the body that has ended, without what must not be in it.
+    pub fn trailers(&self) -> Option<&Section> {
+        self.trailers.as_ref()
     }
 
     /// Throws away whatever else has arrived.

@@ -89,6 +89,9 @@ struct Fate {
     started: Cell<bool>,
     close: Cell<bool>,
     tunnel: Cell<bool>,
+    /// The client waits for a 100. Whether it still sends its body after another answer cannot be known, so nothing
+    /// behind that answer can be understood.
+    awaits_continue: Cell<bool>,
     closing: Option<Arc<AtomicBool>>,
 }
 
@@ -126,6 +129,9 @@ impl<'c> Responder<'c> {
         }
         head.fields_mut().remove_hop_by_hop();
         head.fields_mut().remove_framing();
+        if head.status() == 100 {
+            self.fate.awaits_continue.set(false);
+        }
         if let Outgoing::Http1 { writer, .. } = &mut self.out {
             writer.interim(&head);
         }
@@ -155,7 +161,7 @@ impl<'c> Responder<'c> {
                 };
                 let closing =
                     self.fate.closing.as_ref().is_some_and(|closing| closing.load(Ordering::Relaxed));
-                if delimit == Delimit::Close || closing {
+                if delimit == Delimit::Close || closing || self.fate.awaits_continue.get() {
                     self.fate.close.set(true);
                 }
                 let option = match (self.fate.close.get(), self.version) {
@@ -265,6 +271,7 @@ pub async fn serve<X: Exchange>(
         };
         let fate = Fate { closing: Some(settings.closing.clone()), ..Fate::default() };
         fate.close.set(!framing::keeps_alive(request.0.fields(), request.0.version()));
+        fate.awaits_continue.set(framing::expects_continue(&request.0, request.1));
         Box::pin(connection.answer(request, &fate, core, exchange)).await;
         if connection.is_done_with(&fate) {
             continue;
@@ -302,7 +309,7 @@ impl Connection {
             Some(Ok(Some(head))) => head,
             Some(Ok(None)) => return Ok(None),
             Some(Err(ReadError::Malformed(malformed))) => return Err(Problem::malformed(malformed)),
-            Some(Err(ReadError::Broken(_) | ReadError::Incomplete)) => return Ok(None),
+            Some(Err(ReadError::Broken(_) | ReadError::Incomplete | ReadError::TooLarge)) => return Ok(None),
             None if self.reader.has_bytes() => return Err(Problem::head_timeout()),
             None => return Ok(None),
         };
@@ -345,6 +352,10 @@ impl Connection {
     /// Whether another request may follow all the same; reads what is left of this one, within reason.
     async fn goes_on(&mut self, fate: &Fate) -> bool {
         let answered = fate.started.get() && self.writer.is_between_messages();
+        if !answered && !fate.tunnel.get() && self.writer.is_ended_by_close() {
+            // A clean end would say that the body is whole.
+            self.io.reset_on_close();
+        }
         if !answered || fate.tunnel.get() {
             return false;
         }

@@ -78,6 +78,16 @@ impl Writer {
         self.ended && self.sent == self.out.len()
     }
 
+    /// Whether only the connection's end says where the body under way ends.
+    pub fn is_ended_by_close(&self) -> bool {
+        self.delimit == Delimit::Close
+    }
+
+    /// Whether anything waits for the peer to take it.
+    pub fn has_waiting(&self) -> bool {
+        self.sent < self.out.len()
+    }
+
     /// Whether the kernel has taken any byte of the message under way.
     pub fn has_sent(&self) -> bool {
         self.has_sent
