@@ -190,10 +190,8 @@ impl RequestHead {
     pub fn host(&self) -> &str {
         let authority = self.authority();
         let port_from = if authority.starts_with('[') { authority.find(']').unwrap_or(0) } else { 0 };
-        match authority[port_from..].find(':') {
-            Some(colon) => &authority[..port_from + colon],
-            None => authority,
-        }
+        let colon = memchr::memchr(b':', &authority.as_bytes()[port_from..]);
+        colon.map_or(authority, |colon| &authority[..port_from + colon])
     }
 
     /// Path and query as received, or `*`.
@@ -208,8 +206,9 @@ impl RequestHead {
 
     /// The path as received, without the query.
     pub fn path(&self) -> &str {
-        let target = self.target();
-        target.split_once('?').map_or(target, |(path, _)| path)
+        let target = self.target_bytes();
+        let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+        text_of(&target[..end])
     }
 
     /// The query without its question mark.
