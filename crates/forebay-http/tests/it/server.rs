@@ -76,8 +76,8 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let (seen_here, seen) = channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || run(listener, seen_here, stopped));
