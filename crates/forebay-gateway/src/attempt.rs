@@ -137,7 +137,9 @@ async fn try_on(
     connection.start_request(&request.head, delimit, upgrade);
     let mut sending = Sending {
         replayed: 0,
-        awaits_continue: errand.hop.expects_continue.then(|| started + CONTINUE_TIME),
+        // A client that has begun to send its body is not waiting any more.
+        awaits_continue: (errand.hop.expects_continue && replay.taken() == 0)
+            .then(|| started + CONTINUE_TIME),
         is_done: false,
     };
     let mut interim = 0;

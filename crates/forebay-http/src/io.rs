@@ -18,6 +18,8 @@ enum Socket {
     Tcp(TcpStream),
     TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    #[cfg(any(test, fuzzing))]
+    Memory(crate::fuzzing::Memory),
 }
 
 /// Runs an expression on whichever stream it is.
@@ -36,16 +38,23 @@ macro_rules! on_stream {
                 let $stream = Pin::new($stream.as_mut());
                 $body
             }
+            #[cfg(any(test, fuzzing))]
+            Socket::Memory($stream) => {
+                let $stream = Pin::new($stream);
+                $body
+            }
         }
     };
 }
 
 impl Socket {
-    fn tcp(&self) -> &TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Socket::Tcp(tcp) => tcp,
-            Socket::TlsServer(stream) => stream.get_ref().0,
-            Socket::TlsClient(stream) => stream.get_ref().0,
+            Socket::Tcp(tcp) => Some(tcp),
+            Socket::TlsServer(stream) => Some(stream.get_ref().0),
+            Socket::TlsClient(stream) => Some(stream.get_ref().0),
+            #[cfg(any(test, fuzzing))]
+            Socket::Memory(_) => None,
         }
     }
 }
@@ -64,6 +73,21 @@ impl Io {
     /// A connection made with TLS.
     pub fn tls_client(stream: tokio_rustls::client::TlsStream<TcpStream>) -> Io {
         Io(RefCell::new(Socket::TlsClient(Box::new(stream))))
+    }
+
+    /// A connection to nobody.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn memory(memory: crate::fuzzing::Memory) -> Io {
+        Io(RefCell::new(Socket::Memory(memory)))
+    }
+
+    /// Everything written to a connection to nobody.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn into_written(self) -> Vec<u8> {
+        match self.0.into_inner() {
+            Socket::Memory(memory) => memory.into_written(),
+            _ => Vec::new(),
+        }
     }
 
     /// Reads into the free part of `buffer`; zero bytes mean that the peer has closed.
@@ -109,15 +133,19 @@ impl Io {
 
     /// Makes the coming close a reset, so that the peer does not take it for a proper end.
     pub fn reset_on_close(&self) {
-        // A socket that cannot be told so has no peer any more.
-        let _ = socket2::SockRef::from(self.0.borrow().tcp()).set_linger(Some(std::time::Duration::ZERO));
+        if let Some(tcp) = self.0.borrow().tcp() {
+            // A socket that cannot be told so has no peer any more.
+            let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
+        }
     }
 
     /// Asks the kernel, past the readiness that the runtime remembers, whether the peer is silent and still there.
     pub fn is_quiet(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
+        let socket = self.0.borrow();
+        let Some(tcp) = socket.tcp() else { return false };
         // Anything but "would block" is an end, an error, or an answer nobody asked for.
-        let peeked = socket2::SockRef::from(self.0.borrow().tcp()).peek(&mut byte);
+        let peeked = socket2::SockRef::from(tcp).peek(&mut byte);
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 }

@@ -8,6 +8,8 @@ pub mod date;
 pub mod fields;
 pub mod forwarded;
 pub mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod head;
 pub mod io;
 pub mod name;

@@ -178,6 +178,14 @@ impl Upstream {
         self.shared.wait(|state| state.requests.len() >= count);
     }
 
+    /// Waits until it has had this many connections.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub fn wait_for_connections(&self, count: usize) {
+        self.shared.wait(|state| state.received.len() >= count);
+    }
+
     /// Waits until this many connections are over.
     ///
     /// # Panics

@@ -37,6 +37,22 @@ fn an_upstream_that_never_says_100_gets_the_body_all_the_same() {
 }
 
 #[test]
+fn a_body_that_was_sent_is_not_asked_for_again() {
+    let upstream = Upstream::start(|connection| {
+        connection.request()?;
+        // The first connection breaks with the whole body on its way.
+        if connection.number == 0 { Ok(()) } else { connection.send(OK) }
+    });
+    let gateway = RunningGateway::before(upstream.address());
+    let mut client = gateway.client();
+    client.send(EXPECTING).unwrap();
+    assert_eq!(client.response().unwrap().status(), 100);
+    client.send("hello").unwrap();
+    assert_eq!(client.response().unwrap().status(), 200, "without another 100, and without waiting for one");
+    assert_eq!(upstream.requests()[1].body, b"hello");
+}
+
+#[test]
 fn a_refusal_in_place_of_the_100_reaches_the_client_at_once() {
     for status in ["417 Expectation Failed", "413 Content Too Large"] {
         let upstream = Upstream::start(move |connection| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_shutdown::End;
-use forebay_testkit::{Gate, Load, RunningGateway, Upstream, ask};
+use forebay_testkit::{Gate, Load, Message, RunningGateway, Upstream, ask};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -38,6 +38,44 @@ fn an_endpoint_killed_among_three_fails_no_idempotent_request() {
         !upstreams[0].requests().is_empty() && !upstreams[1].requests().is_empty(),
         "they had their share"
     );
+}
+
+#[test]
+fn an_endpoint_that_says_it_is_unwell_gets_no_request() {
+    let well = |status: &'static str| {
+        Upstream::start(move |connection| {
+            loop {
+                let status =
+                    if connection.request()?.start.starts_with("GET /healthz ") { status } else { "200 OK" };
+                connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"))?;
+            }
+        })
+    };
+    let (healthy, unwell) = (well("200 OK"), well("500 Unwell"));
+    let gateway = RunningGateway::start(&format!(
+        "[service.a]\nendpoints = [\"{}\", \"{}\"]\n\
+         health = {{ path = \"/healthz\", every = \"100ms\", timeout = \"100ms\", unhealthy_after = 1 }}\n\
+         [[route]]\nmatch = \"/*\"\nservice = \"a\"\n",
+        healthy.address(),
+        unwell.address()
+    ));
+    gateway.wait(async {
+        let mut changes = gateway.surroundings().discovery.subscribe();
+        let is_out = || {
+            let set = gateway.surroundings().discovery.service("a").map(|service| service.latest());
+            set.is_some_and(|set| set.endpoints().iter().any(|it| !it.live.health().is_eligible()))
+        };
+        while !is_out() {
+            // Having missed some is a reason to look again, too.
+            let _ = changes.recv().await;
+        }
+    });
+    for _ in 0..20 {
+        assert_eq!(ask(gateway.address(), GET).status(), 200);
+    }
+    let is_probe = |request: &Message| request.start.starts_with("GET /healthz ");
+    assert!(unwell.requests().iter().all(is_probe));
+    assert_eq!(healthy.requests().iter().filter(|request| !is_probe(request)).count(), 20);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The gateway from socket to socket: what clients and upstreams see, whatever either of them does.
 
 mod bodies;
+mod departures;
 mod fields;
 mod interim;
 mod internal;
