@@ -1,17 +1,22 @@
 //! Byte buffers that a thread takes when bytes arrive and gives back when they are gone.
 //!
-//! An idle connection owns no buffer. All buffers have one size, so giving back and taking is a push and a pop.
+//! An idle connection owns no buffer. There are two sizes, so giving back and taking is a push and a pop.
 
 use std::cell::RefCell;
 
-/// Capacity of every pooled buffer: one usual head, or a good slice of a body per system call.
+/// Capacity of the usual buffer: one head, or a small body.
 pub const BUFFER_BYTES: usize = 16 * 1024;
+/// Capacity of a buffer for a body that is known to be larger: what the kernel hands over at once on loopback.
+pub const LARGE_BYTES: usize = 64 * 1024;
 
-/// Buffers a thread keeps for the next taker; 8 MiB. More than that is returned to the allocator.
+/// Usual buffers a thread keeps for the next taker; 8 MiB. More than that is returned to the allocator.
 const POOLED_MAX: usize = 512;
+/// Large ones; 8 MiB.
+const POOLED_LARGE_MAX: usize = 128;
 
 thread_local! {
     static POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static LARGE_POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A filled part between a read part and a free part: `[consumed | filled | free]`.
@@ -27,6 +32,13 @@ impl Buffer {
     pub fn take() -> Buffer {
         let pooled = POOL.with(|pool| pool.borrow_mut().pop());
         let bytes = pooled.unwrap_or_else(|| vec![0; BUFFER_BYTES].into_boxed_slice());
+        Buffer { bytes, start: 0, end: 0 }
+    }
+
+    /// An empty large buffer from this thread's pool.
+    pub fn take_large() -> Buffer {
+        let pooled = LARGE_POOL.with(|pool| pool.borrow_mut().pop());
+        let bytes = pooled.unwrap_or_else(|| vec![0; LARGE_BYTES].into_boxed_slice());
         Buffer { bytes, start: 0, end: 0 }
     }
 
@@ -124,14 +136,16 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.bytes.len() != BUFFER_BYTES {
-            return;
-        }
+        let (pool, pooled_max) = match self.bytes.len() {
+            BUFFER_BYTES => (&POOL, POOLED_MAX),
+            LARGE_BYTES => (&LARGE_POOL, POOLED_LARGE_MAX),
+            _ => return,
+        };
         let bytes = std::mem::take(&mut self.bytes);
         // While the thread ends its pool may be gone already; then the allocator takes the bytes.
-        let _ = POOL.try_with(|pool| {
+        let _ = pool.try_with(|pool| {
             let mut pool = pool.borrow_mut();
-            if pool.len() < POOLED_MAX {
+            if pool.len() < pooled_max {
                 pool.push(bytes);
             }
         });

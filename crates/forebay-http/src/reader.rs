@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use thiserror::Error;
 
-use crate::buffer::Buffer;
+use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::chunked::{Decoder, Step};
 use crate::framing::Framing;
 use crate::head::{RequestHead, ResponseHead};
@@ -280,7 +280,7 @@ impl Reader {
 
     /// Reads more bytes; zero at the end. While nothing has arrived no buffer is held.
     fn poll_fill(&mut self, cx: &mut Context<'_>, io: &Io) -> Poll<Result<usize, ReadError>> {
-        let mut buffer = self.buffer.take().unwrap_or_else(Buffer::take);
+        let mut buffer = self.buffer.take().unwrap_or_else(|| self.fresh_buffer());
         if buffer.is_full() {
             if buffer.has_consumed() {
                 buffer.compact();
@@ -294,6 +294,14 @@ impl Reader {
             self.buffer = Some(buffer);
         }
         read.map_err(ReadError::Broken)
+    }
+
+    /// Large where more of a body is known to come than the usual one holds: fewer system calls for the same bytes.
+    fn fresh_buffer(&self) -> Buffer {
+        match self.decode {
+            Decode::Length { left } if left > BUFFER_BYTES as u64 => Buffer::take_large(),
+            _ => Buffer::take(),
+        }
     }
 
     /// A buffer goes back to the pool as soon as nothing is in it.
