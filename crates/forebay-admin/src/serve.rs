@@ -81,6 +81,6 @@ async fn serve_connection(
     // Answers are written whole; waiting for more to send would only delay them.
     let Ok(()) = stream.set_nodelay(true) else { return };
     let Ok(local) = stream.local_addr() else { return };
-    let peer = Peer { address, local, scheme: Scheme::Http };
+    let peer = Peer::new(address, local, Scheme::Http);
     server::serve(Io::tcp(stream), peer, &core, &settings, &*admin).await;
 }

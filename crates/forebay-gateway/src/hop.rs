@@ -26,8 +26,8 @@ impl Hop {
         fields.remove_hop_by_hop();
         fields.remove_framing();
         if takes_trailers {
-            fields.append("te", b"trailers");
-            fields.append("connection", b"te");
+            fields.add(Name::Te, b"trailers");
+            fields.add(Name::Connection, b"te");
         }
         if !hop.expects_continue {
             fields.remove(Name::Expect);
@@ -36,7 +36,7 @@ impl Hop {
             // The target's authority overrules the Host field (RFC 9112 §3.2.2).
             fields.set("host", authority.as_bytes());
         }
-        fields.append("via", forwarded::VIA.as_bytes());
+        fields.add(Name::Via, forwarded::VIA.as_bytes());
         hop
     }
 }

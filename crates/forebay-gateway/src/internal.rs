@@ -73,7 +73,7 @@ pub(crate) async fn serve(core: Rc<Core>, envelope: Envelope) {
     let Envelope { request, reply } = envelope;
     let InternalRequest { head, body, answer_bytes_max } = request;
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let peer = Peer { address: nowhere, local: nowhere, scheme: Scheme::Http };
+    let peer = Peer::new(nowhere, nowhere, Scheme::Http);
     let mut collected = Collected { bytes_max: answer_bytes_max, ..Collected::default() };
     let fate = InternalFate::default();
     let timer = core.server.sweeper.timer();

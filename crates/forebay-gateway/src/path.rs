@@ -21,11 +21,9 @@ pub enum PathError {
 
 /// The path with unreserved characters decoded (RFC 3986 §6.2.2.2), so that `/%61` and `/a` take one route.
 pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathError> {
-    let decoded = if memchr::memchr(b'%', path.as_bytes()).is_some() {
-        Cow::Owned(decode_unreserved(path)?)
-    } else {
-        Cow::Borrowed(path)
-    };
+    let Some(odd) = memchr::memchr2(b'%', b'.', path.as_bytes()) else { return Ok(Cow::Borrowed(path)) };
+    let is_encoded = memchr::memchr(b'%', &path.as_bytes()[odd..]).is_some();
+    let decoded = if is_encoded { Cow::Owned(decode_unreserved(path)?) } else { Cow::Borrowed(path) };
     if decoded.contains('.') && segments(&decoded).any(|segment| segment == "." || segment == "..") {
         return Err(PathError::DotSegment);
     }

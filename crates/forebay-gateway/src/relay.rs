@@ -49,7 +49,7 @@ pub(crate) async fn response(
         framing => framing.length(),
     };
     let quiet = quiet_time(errand, &head);
-    head.fields_mut().append("via", forwarded::VIA.as_bytes());
+    head.fields_mut().add(Name::Via, forwarded::VIA.as_bytes());
     request.responder.start(head, length);
     let mut rest_of_request = rest == RestOfBody::FromClient && !request.body.is_over();
     let mut progress = Progress::new(request.timer, quiet);

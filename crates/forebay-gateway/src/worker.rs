@@ -176,7 +176,7 @@ impl Worker {
             let Ok(()) = stream.set_nodelay(true) else { return };
             let Ok(local) = stream.local_addr() else { return };
             let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
-            let peer = Peer { address, local, scheme };
+            let peer = Peer::new(address, local, scheme);
             let io = match tls {
                 None => Io::tcp(stream),
                 Some(tls) => {

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::framing::Framing;
-use crate::head::{ResponseHead, Section};
+use crate::head::ResponseHead;
 use crate::io::Io;
 use crate::reader::{Piece, ReadError, Reader};
+use crate::section::Section;
 use crate::writer::{WriteError, Writer};
 
 /// Where the body of a request or a response comes from.

@@ -1,8 +1,8 @@
 //! The chunked coding (RFC 9112 §7.1), reading and writing. Knows no sockets: bytes in, positions out.
 
-use crate::head::Section;
 use crate::name::Name;
 use crate::parse::{HeadLimits, Malformed, TrailerParser};
+use crate::section::Section;
 
 /// A chunk's size line with its extensions; nobody uses extensions but attackers.
 const SIZE_LINE_BYTES_MAX: usize = 1024;

@@ -2,7 +2,6 @@
 //!
 //! What a peer says is believed only when the peer is trusted; from anybody else these fields are replaced.
 
-use std::io::Write;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -41,7 +40,7 @@ pub fn forward(head: &mut RequestHead, peer: &Peer, trusted: &[IpNet]) -> Client
         Client { address, scheme: peer.scheme }
     };
     head.set_scheme(client.scheme);
-    extend(head, address, client.scheme);
+    extend(head, peer, client.scheme);
     client
 }
 
@@ -92,41 +91,31 @@ fn forwarded_scheme(head: &RequestHead) -> Option<Scheme> {
 }
 
 /// Adds our peer to the chain, and what it did not say.
-fn extend(head: &mut RequestHead, peer: IpAddr, scheme: Scheme) {
-    let mut line = [0; 256];
-    let text = write_to(&mut line, format_args!("{peer}"));
-    let chain: Option<Vec<u8>> = head.fields().get(Name::XForwardedFor).map(|_| {
+fn extend(head: &mut RequestHead, peer: &Peer, scheme: Scheme) {
+    let text = peer.address_text.as_bytes();
+    if head.fields().get(Name::XForwardedFor).is_some() {
         let mut chain = head.fields().get_all(Name::XForwardedFor).collect::<Vec<_>>().join(&b", "[..]);
         chain.extend_from_slice(b", ");
         chain.extend_from_slice(text);
-        chain
-    });
-    match chain {
-        Some(chain) => head.fields_mut().set("x-forwarded-for", &chain),
-        None => head.fields_mut().append("x-forwarded-for", text),
+        head.fields_mut().set("x-forwarded-for", &chain);
+    } else {
+        head.fields_mut().add(Name::XForwardedFor, text);
     }
     if head.fields().get(Name::XForwardedProto).is_none() {
-        head.fields_mut().append("x-forwarded-proto", scheme.text().as_bytes());
+        head.fields_mut().add(Name::XForwardedProto, scheme.text().as_bytes());
     }
-    if head.fields().get(Name::XForwardedHost).is_none() && !head.authority().is_empty() {
-        let authority = head.authority().to_owned();
-        head.fields_mut().append("x-forwarded-host", authority.as_bytes());
+    if head.fields().get(Name::XForwardedHost).is_none() {
+        head.fields_mut().add_same(Name::XForwardedHost, Name::Host);
     }
     if head.fields().get(Name::Forwarded).is_some() {
         // Only a trusted peer's is still here; the chain stays whole.
         let forwarded = head.fields().get_all(Name::Forwarded).collect::<Vec<_>>().join(&b", "[..]);
-        let hop = if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") };
+        let address = &peer.address_text;
+        let hop =
+            if address.contains(':') { format!("for=\"[{address}]\"") } else { format!("for={address}") };
         let chain = [&forwarded[..], b", ", hop.as_bytes()].concat();
         head.fields_mut().set("forwarded", &chain);
     }
-}
-
-fn write_to<'b>(buffer: &'b mut [u8; 256], text: std::fmt::Arguments<'_>) -> &'b [u8] {
-    let mut rest = &mut buffer[..];
-    // The longest IPv6 address is 45 bytes.
-    let _ = rest.write_fmt(text);
-    let left = rest.len();
-    &buffer[..256 - left]
 }
 
 #[cfg(test)]
@@ -140,7 +129,7 @@ mod tests {
             head.fields_mut().append(name, value.as_bytes());
         }
         let address = std::net::SocketAddr::new(peer.parse().unwrap(), 1234);
-        let peer = Peer { address, local: address, scheme: Scheme::Http };
+        let peer = Peer::new(address, address, Scheme::Http);
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         let client = forward(&mut head, &peer, &trusted);
         let value = |name| String::from_utf8_lossy(head.fields().value(name).unwrap_or(b"-")).into_owned();

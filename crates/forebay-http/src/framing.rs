@@ -1,9 +1,10 @@
 //! Where a body ends: the one place that reads `Content-Length` and `Transfer-Encoding` (RFC 9112 §6).
 
 use crate::fields::Fields;
-use crate::head::{Method, RequestHead, ResponseHead, Section, Version};
+use crate::head::{Method, RequestHead, ResponseHead, Version};
 use crate::name::Name;
 use crate::parse::Malformed;
+use crate::section::Section;
 
 /// How a received body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

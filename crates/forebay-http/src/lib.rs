@@ -17,6 +17,7 @@ pub mod parse;
 pub mod pool;
 pub mod problem;
 pub mod reader;
+mod section;
 pub mod server;
 pub mod timer;
 pub mod tls;
@@ -24,5 +25,6 @@ pub mod trace;
 pub mod writer;
 
 pub use fields::Fields;
-pub use head::{Method, RequestHead, ResponseHead, Scheme, Section, Version};
+pub use head::{Method, RequestHead, ResponseHead, Scheme, Version};
 pub use name::Name;
+pub use section::Section;

@@ -53,33 +53,39 @@ names! {
     IdempotencyKey = "idempotency-key",
 }
 
-/// No name is as long as this.
-const LENGTH_END: usize = 24;
+/// Names are compared padded to this, as four machine words; none is longer.
+const PADDED: usize = 32;
 
-/// For every length the places of its names in [`BY_LENGTH`].
-const STARTS: [u8; LENGTH_END + 1] = sorted().0;
-/// All names, the shortest first: most names received differ from all of a length in their first byte.
-static BY_LENGTH: [(&str, Name); NAMES.len()] = sorted().1;
+/// For every length, where its names begin in [`BY_LENGTH`].
+const STARTS: [u8; PADDED + 1] = sorted().0;
+/// All names in lower case, the shortest first.
+static BY_LENGTH: [([u8; PADDED], Name); NAMES.len()] = sorted().1;
 
-const fn sorted() -> ([u8; LENGTH_END + 1], [(&'static str, Name); NAMES.len()]) {
-    let mut starts = [0; LENGTH_END + 1];
-    let mut sorted = [("", Name::Other); NAMES.len()];
+const fn sorted() -> ([u8; PADDED + 1], [([u8; PADDED], Name); NAMES.len()]) {
+    let mut starts = [0; PADDED + 1];
+    let mut sorted = [([0; PADDED], Name::Other); NAMES.len()];
     let mut filled = 0;
     let mut length = 0;
-    while length < LENGTH_END {
+    while length < PADDED {
         starts[length] = filled as u8;
         let mut at = 0;
         while at < NAMES.len() {
-            if NAMES[at].0.len() == length {
-                sorted[filled] = NAMES[at];
+            let text = NAMES[at].0.as_bytes();
+            if text.len() == length {
+                let mut byte = 0;
+                while byte < length {
+                    sorted[filled].0[byte] = text[byte];
+                    byte += 1;
+                }
+                sorted[filled].1 = NAMES[at].1;
                 filled += 1;
             }
             at += 1;
         }
         length += 1;
     }
-    starts[LENGTH_END] = filled as u8;
-    assert!(filled == NAMES.len(), "a name is longer than LENGTH_END allows");
+    starts[PADDED] = filled as u8;
+    assert!(filled == NAMES.len(), "a name is longer than PADDED allows");
     (starts, sorted)
 }
 
@@ -87,16 +93,17 @@ impl Name {
     /// Recognises a name in any case.
     pub fn of(name: &[u8]) -> Name {
         let length = name.len();
-        if length >= LENGTH_END {
+        if length >= PADDED {
             return Name::Other;
         }
         let candidates = &BY_LENGTH[usize::from(STARTS[length])..usize::from(STARTS[length + 1])];
-        // Names differ most often in their first letter, which is never anything but a letter.
-        let first = name.first().map(u8::to_ascii_lowercase);
-        let same = |text: &str| {
-            text.as_bytes().first().copied() == first && name.eq_ignore_ascii_case(text.as_bytes())
-        };
-        let found = candidates.iter().find(|(text, _)| same(text));
+        if candidates.is_empty() {
+            return Name::Other;
+        }
+        let mut lowercase = [0; PADDED];
+        lowercase[..length].copy_from_slice(name);
+        lowercase.make_ascii_lowercase();
+        let found = candidates.iter().find(|(text, _)| *text == lowercase);
         found.map_or(Name::Other, |&(_, name)| name)
     }
 

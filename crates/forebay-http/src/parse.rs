@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use crate::buffer::Buffer;
 use crate::fields::trim;
-use crate::head::{Method, RequestHead, ResponseHead, Scheme, Section, Span, Version};
+use crate::head::{Method, RequestHead, ResponseHead, Scheme, Version};
 use crate::name::Name;
+use crate::section::{Section, Span};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -168,27 +169,53 @@ impl FieldReader {
 
     fn field(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), Malformed> {
         let line = &bytes[start..end];
-        let name_len = line.iter().position(|&byte| !is_token(byte)).ok_or(Malformed::FieldName)?;
-        match line[name_len] {
-            b' ' | b'\t' if name_len == 0 => return Err(Malformed::Folded),
-            b':' if name_len > 0 => {}
-            b' ' | b'\t' if trim(&line[name_len..]).starts_with(b":") => {
-                return Err(Malformed::SpaceBeforeColon);
-            }
-            byte if is_control(byte) => return Err(Malformed::ControlByte),
-            _ => return Err(Malformed::FieldName),
+        let name_len = token_len(line);
+        if name_len == 0 || line.get(name_len) != Some(&b':') {
+            return Err(why_no_name(line, name_len));
         }
         let rest = &line[name_len + 1..];
-        let value = trim(rest);
+        // Behind the colon stands one space; anything else is rare.
+        let leading = match rest {
+            [b' ', second, ..] if *second > b' ' => 1,
+            _ => leading_space(rest),
+        };
+        let value = trim_end(&rest[leading..]);
         if has_control(value) {
             return Err(Malformed::ControlByte);
         }
-        let value_start = start + name_len + 1 + leading_space(rest);
+        let value_start = start + name_len + 1 + leading;
         let name = Span::received(start, start + name_len);
         let value = Span::received(value_start, value_start + value.len());
         self.section.push_received(name, value, Name::of(&line[..name_len]));
         Ok(())
     }
+}
+
+/// Says what is wrong with a line that does not begin with a name and a colon.
+fn why_no_name(line: &[u8], name_len: usize) -> Malformed {
+    match line.get(name_len) {
+        None => Malformed::FieldName,
+        Some(b' ' | b'\t') if name_len == 0 => Malformed::Folded,
+        Some(b' ' | b'\t') if trim(&line[name_len..]).starts_with(b":") => Malformed::SpaceBeforeColon,
+        Some(&byte) if is_control(byte) => Malformed::ControlByte,
+        Some(_) => Malformed::FieldName,
+    }
+}
+
+/// Length of the token that the bytes begin with.
+fn token_len(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while length < bytes.len() && is_token(bytes[length]) {
+        length += 1;
+    }
+    length
+}
+
+fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 fn leading_space(bytes: &[u8]) -> usize {
@@ -471,7 +498,11 @@ fn is_control(byte: u8) -> bool {
 
 /// Without an early exit, so that the compiler looks at many bytes at a time.
 fn has_control(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, &byte| found | is_control(byte))
+    let mut found = 0;
+    for &byte in bytes {
+        found |= u8::from((byte < b' ') & (byte != b'\t')) | u8::from(byte == 0x7f);
+    }
+    found != 0
 }
 
 /// `tchar` of RFC 9110 §5.6.2.

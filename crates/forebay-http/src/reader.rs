@@ -8,9 +8,10 @@ use thiserror::Error;
 use crate::buffer::Buffer;
 use crate::chunked::{Decoder, Step};
 use crate::framing::Framing;
-use crate::head::{RequestHead, ResponseHead, Section};
+use crate::head::{RequestHead, ResponseHead};
 use crate::io::Io;
 use crate::parse::{HeadLimits, Malformed, RequestParser, ResponseParser};
+use crate::section::Section;
 
 /// Empty lines a client may send before a request (RFC 9112 §2.2); some send one behind a form's body.
 const LEADING_LINES_MAX: usize = 4;

@@ -53,6 +53,15 @@ pub struct Peer {
     pub local: SocketAddr,
     /// Whether the connection is TLS.
     pub scheme: Scheme,
+    /// The address without its port, as text: every request of the connection tells it to the upstream.
+    pub address_text: Box<str>,
+}
+
+impl Peer {
+    /// The peer of a connection.
+    pub fn new(address: SocketAddr, local: SocketAddr, scheme: Scheme) -> Peer {
+        Peer { address, local, scheme, address_text: address.ip().to_canonical().to_string().into() }
+    }
 }
 
 /// One request and the way to answer it.
@@ -147,7 +156,7 @@ impl<'c> Responder<'c> {
         head.fields_mut().remove_framing();
         if head.fields().get(Name::Date).is_none() {
             // RFC 9110 §6.6.1: whoever has a clock adds what is missing.
-            head.fields_mut().append("date", self.dates.now().as_bytes());
+            head.fields_mut().add(Name::Date, self.dates.now().as_bytes());
         }
         match &mut self.out {
             Outgoing::Collect(collected) => collected.head = Some(head),

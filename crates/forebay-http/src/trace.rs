@@ -30,7 +30,7 @@ pub fn continue_or_start(head: &mut RequestHead, rng: &mut fastrand::Rng) -> Tra
         }
     };
     head.fields_mut().remove(Name::Traceparent);
-    head.fields_mut().append("traceparent", &context.text());
+    head.fields_mut().add(Name::Traceparent, &context.text());
     context
 }
 

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
 use crate::chunked;
-use crate::head::{RequestHead, ResponseHead, Section, Version};
+use crate::head::{RequestHead, ResponseHead, Version};
 use crate::io::Io;
+use crate::section::Section;
 
 /// Below this, copying a piece behind what already waits is cheaper than a vectored write.
 const COPY_BYTES_MAX: usize = 4 * 1024;

@@ -75,7 +75,7 @@ impl Instance {
         self.connections.spawn_local(async move {
             let Ok(()) = stream.set_nodelay(true) else { return };
             let Ok(local) = stream.local_addr() else { return };
-            let peer = Peer { address, local, scheme: Scheme::Http };
+            let peer = Peer::new(address, local, Scheme::Http);
             server::serve(Io::tcp(stream), peer, &core, &settings, &*orders).await;
         });
     }
