@@ -11,11 +11,12 @@ use std::task::{Context, Poll, Waker};
 
 use crate::body::{Incoming, Outgoing, RelayError, poll_relay};
 use crate::framing::{self, Framing};
-use crate::head::{Method, RequestHead, ResponseHead, Section, Version};
+use crate::head::{Method, RequestHead, ResponseHead, Version};
 use crate::io::Io;
 use crate::name::Name;
 use crate::parse::HeadLimits;
 use crate::reader::{ReadError, Reader};
+use crate::section::Section;
 use crate::writer::{Delimit, Writer, delimit_response};
 
 pub use memory::Memory;

@@ -115,7 +115,7 @@ fn run(listener: std::net::TcpListener, seen: Sender<String>, stopped: oneshot::
         let accepting = async {
             loop {
                 let (stream, address) = listener.accept().await.expect("it listens");
-                let peer = Peer { address, local: address, scheme: Scheme::Http };
+                let peer = Peer::new(address, address, Scheme::Http);
                 let (core, odd) = (core.clone(), odd.clone());
                 tokio::task::spawn_local(async move {
                     serve(Io::tcp(stream), peer, &core, &settings(), &*odd).await;
