@@ -150,11 +150,6 @@ impl Upstream {
         self.shared.lock().received.len()
     }
 
-    /// All bytes it got, connection by connection.
-    pub fn received(&self) -> Vec<Vec<u8>> {
-        self.shared.lock().received.clone()
-    }
-
     /// The requests that came whole, in that order.
     pub fn requests(&self) -> Vec<Message> {
         self.shared.lock().requests.clone()

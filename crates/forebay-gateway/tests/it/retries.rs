@@ -1,10 +1,9 @@
 //! Another attempt where it is safe and may help, and none where it is not.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use forebay_testkit::{Connection, Message, RunningGateway, Upstream};
+use forebay_testkit::{Connection, RunningGateway, Upstream};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -194,24 +193,17 @@ fn a_refused_service_says_how_often_it_was_tried() {
     let mut dead = Upstream::answering(OK);
     dead.kill();
     let gateway = before(&[&dead], "attempts = 2, backoff = { base = \"1ms\", max = \"1ms\" }");
-    let answer: Message = gateway.client().ask(GET);
+    let answer = gateway.client().ask(GET);
     assert!(answer.text().contains("2 attempts"), "{}", answer.text());
 }
 
 #[test]
 fn each_attempt_carries_the_same_request() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let upstream = failing_first({
-        let count = count.clone();
-        move |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-            Ok(())
-        }
-    });
+    let upstream = failing_first(|_| Ok(()));
     let gateway = before(&[&upstream], "");
     let request = "GET /p?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nConnection: x-b\r\nX-B: 2\r\n\r\n";
     assert_eq!(gateway.client().ask(request).status(), 200);
     let requests = upstream.requests();
-    assert_eq!((requests.len(), count.load(Ordering::Relaxed)), (2, 1));
+    assert_eq!(requests.len(), 2);
     assert_eq!(requests[0], requests[1]);
 }
