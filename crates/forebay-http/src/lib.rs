@@ -19,6 +19,7 @@ pub mod problem;
 pub mod reader;
 mod section;
 pub mod server;
+mod target;
 pub mod timer;
 pub mod tls;
 pub mod trace;

@@ -10,6 +10,7 @@ use crate::fields::trim;
 use crate::head::{Method, RequestHead, ResponseHead, Scheme, Version};
 use crate::name::Name;
 use crate::section::{Section, Span};
+use crate::target::{is_authority, target};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +168,16 @@ impl FieldReader {
         Ok(false)
     }
 
+    /// The length of the whole section, start line included, once the empty line was read.
+    fn advance_within(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
+        let whole = self.advance(bytes, limits)?;
+        let length = if whole { self.lines.line } else { bytes.len() };
+        if length > limits.bytes_max {
+            return Err(Malformed::HeadTooLarge);
+        }
+        Ok(whole.then_some(length))
+    }
+
     fn field(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), Malformed> {
         let line = &bytes[start..end];
         let name_len = token_len(line);
@@ -255,12 +266,7 @@ impl RequestParser {
                 None => return Ok(None),
             }
         }
-        let whole = self.fields.advance(bytes, &self.limits)?;
-        let length = if whole { self.fields.lines.line } else { bytes.len() };
-        if length > self.limits.bytes_max {
-            return Err(Malformed::HeadTooLarge);
-        }
-        Ok(whole.then_some(length))
+        self.fields.advance_within(bytes, &self.limits)
     }
 
     /// The head, given the buffer whose filled part `advance` has read.
@@ -321,45 +327,6 @@ fn version(text: &[u8]) -> Result<Version, Option<Malformed>> {
     }
 }
 
-/// Takes the request target apart (RFC 9112 §3.2).
-fn target(
-    method: Method,
-    line: &[u8],
-    start: usize,
-    end: usize,
-) -> Result<(Scheme, Option<Span>, Span), Malformed> {
-    let target = &line[start..end];
-    // Fragments are never sent, and bytes beyond ASCII are always encoded (RFC 3986 §2).
-    if target.iter().any(|&byte| byte == b'#' || byte >= 0x80) {
-        return Err(Malformed::Target);
-    }
-    let whole = Span::received(start, end);
-    if target.first() == Some(&b'/') || (method == Method::Options && target == b"*") {
-        return Ok((Scheme::Http, None, whole));
-    }
-    if method == Method::Connect {
-        let valid = is_authority(target);
-        return if valid { Ok((Scheme::Http, Some(whole), whole)) } else { Err(Malformed::Target) };
-    }
-    let (scheme, prefix) = match target {
-        _ if starts_with_ignoring_case(target, b"http://") => (Scheme::Http, 7),
-        _ if starts_with_ignoring_case(target, b"https://") => (Scheme::Https, 8),
-        _ => return Err(Malformed::Target),
-    };
-    let rest = &target[prefix..];
-    let authority_len = rest.iter().position(|&byte| byte == b'/' || byte == b'?').unwrap_or(rest.len());
-    if !is_authority(&rest[..authority_len]) {
-        return Err(Malformed::Target);
-    }
-    let authority_end = start + prefix + authority_len;
-    let authority = Span::received(start + prefix, authority_end);
-    Ok((scheme, Some(authority), Span::received(authority_end, end)))
-}
-
-fn starts_with_ignoring_case(text: &[u8], prefix: &[u8]) -> bool {
-    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
 fn check_host(fields: &Section, version: Version) -> Result<(), Malformed> {
     let mut hosts = fields.get_all(Name::Host);
     match (hosts.next(), hosts.next()) {
@@ -367,40 +334,6 @@ fn check_host(fields: &Section, version: Version) -> Result<(), Malformed> {
         (None, _) if version == Version::Http10 => Ok(()),
         _ => Err(Malformed::Host),
     }
-}
-
-/// `uri-host [":" port]` (RFC 9110 §7.2), not empty and without user information.
-fn is_authority(text: &[u8]) -> bool {
-    let (host, port) = match text {
-        [b'[', rest @ ..] => {
-            let Some(close) = memchr::memchr(b']', rest) else { return false };
-            let address = &rest[..close];
-            let is_v6 = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-            if address.is_empty() || !address.iter().all(is_v6) {
-                return false;
-            }
-            (address, &rest[close + 1..])
-        }
-        _ => {
-            let colon = memchr::memchr(b':', text).unwrap_or(text.len());
-            let (host, port) = text.split_at(colon);
-            if !host.iter().all(|&byte| is_host_byte(byte)) {
-                return false;
-            }
-            (host, port)
-        }
-    };
-    let port_is_valid = match port {
-        [] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    !host.is_empty() && port_is_valid
-}
-
-/// `unreserved`, `sub-delims` and `%` of RFC 3986, without the comma: two hosts in one field are an attack.
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
 }
 
 /// Reads one response head.
@@ -425,12 +358,7 @@ impl ResponseParser {
                 None => return Ok(None),
             }
         }
-        let whole = self.fields.advance(bytes, &self.limits)?;
-        let length = if whole { self.fields.lines.line } else { bytes.len() };
-        if length > self.limits.bytes_max {
-            return Err(Malformed::HeadTooLarge);
-        }
-        Ok(whole.then_some(length))
+        self.fields.advance_within(bytes, &self.limits)
     }
 
     /// The head, given the buffer whose filled part `advance` has read.
@@ -471,12 +399,7 @@ impl TrailerParser {
 
     /// Gives the section and its length once it is whole.
     pub(crate) fn advance(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
-        let whole = self.0.advance(bytes, limits).map_err(|_| Malformed::Trailer)?;
-        let length = if whole { self.0.lines.line } else { bytes.len() };
-        if length > limits.bytes_max {
-            return Err(Malformed::Trailer);
-        }
-        Ok(whole.then_some(length))
+        self.0.advance_within(bytes, limits).map_err(|_| Malformed::Trailer)
     }
 
     /// The section, with its text copied out of `bytes`: the buffer goes on to the next message.
