@@ -1,7 +1,7 @@
 //! What belongs to the client's connection alone, taken off a request before anything is added to it.
 
 use forebay_http::framing::{self, Framing};
-use forebay_http::{Fields, Name, RequestHead, Version, forwarded};
+use forebay_http::{Name, RequestHead, Version, forwarded};
 
 /// What the next hop has to know of the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ fn wanted_upgrade(head: &RequestHead, framing: Framing) -> Option<Box<[u8]>> {
     }
     let protocol = head.fields().get(Name::Upgrade)?;
     let is_h2c = forebay_http::fields::list(protocol).any(|name| name.eq_ignore_ascii_case(b"h2c"));
-    (!is_h2c && head.fields().has_token("connection", "upgrade")).then(|| protocol.into())
+    (!is_h2c && head.fields().lists(Name::Connection, "upgrade")).then(|| protocol.into())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::fields::{Fields, list, trim};
+use crate::fields::{list, trim};
 use crate::head::{RequestHead, Scheme};
 use crate::name::Name;
 use crate::server::Peer;
@@ -83,7 +83,7 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 }
 
 fn forwarded_scheme(head: &RequestHead) -> Option<Scheme> {
-    match head.fields().only_value("x-forwarded-proto")? {
+    match head.fields().only(Name::XForwardedProto)? {
         proto if proto.eq_ignore_ascii_case(b"https") => Some(Scheme::Https),
         proto if proto.eq_ignore_ascii_case(b"http") => Some(Scheme::Http),
         _ => None,
@@ -121,6 +121,7 @@ fn extend(head: &mut RequestHead, peer: &Peer, scheme: Scheme) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::Fields;
 
     /// Gives the client's address and what the upstream reads.
     fn check(peer: &str, fields: &[(&str, &str)]) -> (String, String) {

@@ -1,6 +1,5 @@
 //! Where a body ends: the one place that reads `Content-Length` and `Transfer-Encoding` (RFC 9112 §6).
 
-use crate::fields::Fields;
 use crate::head::{Method, RequestHead, ResponseHead, Version};
 use crate::name::Name;
 use crate::parse::Malformed;
@@ -57,7 +56,7 @@ pub const fn has_no_body(status: u16) -> bool {
 
 /// Whether the sender of a head keeps the connection open behind its message (RFC 9112 §9.3).
 pub fn keeps_alive(fields: &Section, version: Version) -> bool {
-    let says = |option: &str| fields.has_token(Name::Connection.text(), option);
+    let says = |option: &str| fields.lists(Name::Connection, option);
     match version {
         Version::Http10 => says("keep-alive") && !says("close"),
         _ => !says("close"),
@@ -78,7 +77,7 @@ pub fn expects_continue(head: &RequestHead, framing: Framing) -> bool {
 
 /// Whether the sender wants the trailers of a chunked body (RFC 9110 §10.1.4).
 pub fn takes_trailers(fields: &Section) -> bool {
-    fields.has_token(Name::Te.text(), "trailers")
+    fields.lists(Name::Te, "trailers")
 }
 
 fn declared(fields: &Section, version: Version) -> Result<Option<Framing>, Malformed> {

@@ -106,6 +106,13 @@ impl Io {
     /// Writes some of `first`, then of `second`.
     pub fn poll_write(&self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
         let mut socket = self.0.borrow_mut();
+        if let (Socket::Tcp(tcp), true) = (&*socket, second.is_empty()) {
+            // Nearly always there is room, and then nobody needs to be woken.
+            match tcp.try_write(first) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
         on_stream!(&mut *socket, stream => {
             if second.is_empty() {
                 stream.poll_write(cx, first)
@@ -137,6 +144,14 @@ impl Io {
             // A socket that cannot be told so has no peer any more.
             let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
         }
+    }
+
+    /// Whether the runtime has noticed nothing since the last read. Costs no system call. Never true of TLS, which may
+    /// hold back what its socket does not show.
+    pub fn seems_quiet(&self) -> bool {
+        let Socket::Tcp(tcp) = &*self.0.borrow() else { return false };
+        let arrived = tcp.try_io(tokio::io::Interest::READABLE, || Ok(()));
+        matches!(arrived, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Asks the kernel, past the readiness that the runtime remembers, whether the peer is silent and still there.

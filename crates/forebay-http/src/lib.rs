@@ -5,6 +5,7 @@ pub mod buffer;
 mod chunked;
 pub mod client;
 pub mod date;
+mod field_reader;
 pub mod fields;
 pub mod forwarded;
 pub mod framing;

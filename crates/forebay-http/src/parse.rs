@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::buffer::Buffer;
-use crate::fields::trim;
+use crate::field_reader::{FieldReader, has_control, is_token};
 use crate::head::{Method, RequestHead, ResponseHead, Scheme, Version};
 use crate::name::Name;
 use crate::section::{Section, Span};
@@ -105,132 +105,6 @@ impl Malformed {
             _ => 400,
         }
     }
-}
-
-/// Splits fields out of arriving bytes; the start line, where there is one, is left to its caller.
-#[derive(Debug, Default)]
-struct Lines {
-    /// Start of the line under way.
-    line: usize,
-    /// Everything before this was searched for a line feed.
-    searched: usize,
-}
-
-impl Lines {
-    /// The next whole line without its CR LF, or `None` until more bytes arrive.
-    fn next(&mut self, bytes: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
-        let Some(found) = memchr::memchr(b'\n', &bytes[self.searched..]) else {
-            let unfinished = &bytes[self.searched..];
-            let unfinished = unfinished.strip_suffix(b"\r").unwrap_or(unfinished);
-            // Said at once rather than when the head times out: nothing that follows can mend it.
-            if has_control(unfinished) {
-                return Err(Malformed::ControlByte);
-            }
-            self.searched += unfinished.len();
-            return Ok(None);
-        };
-        let line_feed = self.searched + found;
-        if line_feed == self.line || bytes[line_feed - 1] != b'\r' {
-            return Err(Malformed::BareLineFeed);
-        }
-        let line = (self.line, line_feed - 1);
-        self.line = line_feed + 1;
-        self.searched = self.line;
-        Ok(Some(line))
-    }
-}
-
-/// Reads field lines up to the empty line.
-#[derive(Debug)]
-struct FieldReader {
-    lines: Lines,
-    section: Section,
-    count: usize,
-}
-
-impl FieldReader {
-    fn new() -> FieldReader {
-        FieldReader { lines: Lines::default(), section: Section::new(), count: 0 }
-    }
-
-    /// True once the empty line was read.
-    fn advance(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
-        while let Some((start, end)) = self.lines.next(bytes)? {
-            if start == end {
-                return Ok(true);
-            }
-            self.count += 1;
-            if self.count > limits.fields_max {
-                return Err(Malformed::HeadTooLarge);
-            }
-            self.field(bytes, start, end)?;
-        }
-        Ok(false)
-    }
-
-    /// The length of the whole section, start line included, once the empty line was read.
-    fn advance_within(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
-        let whole = self.advance(bytes, limits)?;
-        let length = if whole { self.lines.line } else { bytes.len() };
-        if length > limits.bytes_max {
-            return Err(Malformed::HeadTooLarge);
-        }
-        Ok(whole.then_some(length))
-    }
-
-    fn field(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), Malformed> {
-        let line = &bytes[start..end];
-        let name_len = token_len(line);
-        if name_len == 0 || line.get(name_len) != Some(&b':') {
-            return Err(why_no_name(line, name_len));
-        }
-        let rest = &line[name_len + 1..];
-        // Behind the colon stands one space; anything else is rare.
-        let leading = match rest {
-            [b' ', second, ..] if *second > b' ' => 1,
-            _ => leading_space(rest),
-        };
-        let value = trim_end(&rest[leading..]);
-        if has_control(value) {
-            return Err(Malformed::ControlByte);
-        }
-        let value_start = start + name_len + 1 + leading;
-        let name = Span::received(start, start + name_len);
-        let value = Span::received(value_start, value_start + value.len());
-        self.section.push_received(name, value, Name::of(&line[..name_len]));
-        Ok(())
-    }
-}
-
-/// Says what is wrong with a line that does not begin with a name and a colon.
-fn why_no_name(line: &[u8], name_len: usize) -> Malformed {
-    match line.get(name_len) {
-        None => Malformed::FieldName,
-        Some(b' ' | b'\t') if name_len == 0 => Malformed::Folded,
-        Some(b' ' | b'\t') if trim(&line[name_len..]).starts_with(b":") => Malformed::SpaceBeforeColon,
-        Some(&byte) if is_control(byte) => Malformed::ControlByte,
-        Some(_) => Malformed::FieldName,
-    }
-}
-
-/// Length of the token that the bytes begin with.
-fn token_len(bytes: &[u8]) -> usize {
-    let mut length = 0;
-    while length < bytes.len() && is_token(bytes[length]) {
-        length += 1;
-    }
-    length
-}
-
-fn trim_end(mut bytes: &[u8]) -> &[u8] {
-    while let [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-fn leading_space(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| byte != b' ' && byte != b'\t').unwrap_or(bytes.len())
 }
 
 struct RequestLine {
@@ -414,51 +288,6 @@ impl TrailerParser {
         section
     }
 }
-
-fn is_control(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
-}
-
-/// Without an early exit, so that the compiler looks at many bytes at a time.
-fn has_control(bytes: &[u8]) -> bool {
-    let mut found = 0;
-    for &byte in bytes {
-        found |= u8::from((byte < b' ') & (byte != b'\t')) | u8::from(byte == 0x7f);
-    }
-    found != 0
-}
-
-/// `tchar` of RFC 9110 §5.6.2.
-pub(crate) fn is_token(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
-}
-
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let symbol = matches!(
-            byte as u8,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        table[byte] = symbol || (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

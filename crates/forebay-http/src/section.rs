@@ -121,6 +121,17 @@ impl Section {
         matching.map(|slot| self.text(slot.value))
     }
 
+    /// The value of a recognised field that must stand alone; `None` when it is absent or repeated.
+    pub fn only(&self, name: Name) -> Option<&[u8]> {
+        let mut values = self.get_all(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    /// Whether a recognised list field has the element `token`, compared without case.
+    pub fn lists(&self, name: Name, token: &str) -> bool {
+        self.get_all(name).flat_map(crate::fields::list).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
     /// Adds a field behind the others. The caller vouches for its syntax: no control bytes.
     pub fn append(&mut self, name: &str, value: &[u8]) {
         debug_assert!(!value.iter().any(|&byte| byte < b' ' && byte != b'\t'), "control byte in {name}");

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::fields::Fields;
 use crate::head::RequestHead;
 use crate::name::Name;
 
@@ -19,7 +18,7 @@ pub struct TraceContext {
 
 /// Continues the trace that the head names, or starts one, and writes this hop into the head for the upstream.
 pub fn continue_or_start(head: &mut RequestHead, rng: &mut fastrand::Rng) -> TraceContext {
-    let parent = head.fields().only_value("traceparent").and_then(parse);
+    let parent = head.fields().only(Name::Traceparent).and_then(parse);
     let span_id = rng.u64(1..);
     let context = match parent {
         Some(parent) => TraceContext { span_id, ..parent },
@@ -38,9 +37,9 @@ impl TraceContext {
     /// The `traceparent` field's value.
     pub fn text(&self) -> [u8; 55] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        write_hex(&mut text[3..35], self.trace_id);
-        write_hex(&mut text[36..52], self.span_id.into());
-        write_hex(&mut text[53..55], self.flags.into());
+        write_hex(&mut text[3..35], &self.trace_id.to_be_bytes());
+        write_hex(&mut text[36..52], &self.span_id.to_be_bytes());
+        write_hex(&mut text[53..55], &[self.flags]);
         text
     }
 }
@@ -52,10 +51,11 @@ impl fmt::Display for TraceContext {
     }
 }
 
-fn write_hex(out: &mut [u8], mut number: u128) {
-    for digit in out.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(number & 15) as usize];
-        number >>= 4;
+/// Two digits for each byte.
+fn write_hex(out: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (digits, byte) in out.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
     }
 }
 
@@ -92,6 +92,7 @@ fn hex(text: &[u8]) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::Fields;
     use crate::head::Scheme;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
