@@ -188,7 +188,8 @@ impl Worker {
                     }
                 }
             };
-            server::serve(io, peer, &core.server, &settings, &*core).await;
+            let served = server::serve(io, peer, &core.server, &settings, &*core);
+            core.server.sweeper.turns(served).await;
             drop(counted);
         });
     }

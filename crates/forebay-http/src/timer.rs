@@ -27,7 +27,17 @@ struct Shared {
     /// Time of the last sweep. A limit at or before it has passed.
     swept: Cell<Moment>,
     next_sweep: Cell<Moment>,
+    turn: Cell<Turn>,
     sooner: Notify,
+}
+
+/// Whether a task's turn is on, during which the time stands still.
+#[derive(Clone, Copy)]
+enum Turn {
+    Off,
+    /// Nobody has asked for the time yet.
+    Begun,
+    At(Moment),
 }
 
 #[derive(Default)]
@@ -50,6 +60,7 @@ impl Sweeper {
             limits: RefCell::default(),
             swept: Cell::new(now),
             next_sweep: Cell::new(now + SWEEP_MAX),
+            turn: Cell::new(Turn::Off),
             sooner: Notify::new(),
         }))
     }
@@ -71,9 +82,28 @@ impl Sweeper {
         Timer { sweeper: self.clone(), key }
     }
 
-    /// The present moment.
+    /// The present moment; within [`Sweeper::turns`] the one at which it was first asked for in this turn.
     pub fn now(&self) -> Moment {
-        self.0.clock.now()
+        let now = match self.0.turn.get() {
+            Turn::Off => return self.0.clock.now(),
+            Turn::Begun => self.0.clock.now(),
+            Turn::At(now) => now,
+        };
+        self.0.turn.set(Turn::At(now));
+        now
+    }
+
+    /// Runs `work` as turns in which time stands still: a turn takes microseconds, and reading the clock for every
+    /// duration in it would be a good part of them.
+    pub async fn turns<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        poll_fn(|cx| {
+            self.0.turn.set(Turn::Begun);
+            let polled = work.as_mut().poll(cx);
+            self.0.turn.set(Turn::Off);
+            polled
+        })
+        .await
     }
 
     /// Wakes every waiting connection, so that it looks again at what it waits for.
@@ -192,6 +222,25 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         sweeper.sweep();
         assert!(timer.poll_until(&cx, until).is_ready());
+    }
+
+    #[test]
+    fn time_stands_still_within_a_turn() {
+        let clock = Clock::manual();
+        let sweeper = Sweeper::new(clock.clone());
+        let mut is_second = false;
+        let turns = sweeper.turns(poll_fn(|_| {
+            let before = sweeper.now();
+            clock.advance(Duration::from_millis(1));
+            assert_eq!(sweeper.now(), before);
+            if std::mem::replace(&mut is_second, true) { Poll::Ready(before) } else { Poll::Pending }
+        }));
+        let mut turns = std::pin::pin!(turns);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(turns.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(sweeper.now() - Moment::START, Duration::from_millis(1));
+        let second = turns.as_mut().poll(&mut cx);
+        assert_eq!(second.map(|at| at - Moment::START), Poll::Ready(Duration::from_millis(1)));
     }
 
     #[test]
