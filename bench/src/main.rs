@@ -10,6 +10,7 @@
 mod chart;
 mod client;
 mod failure;
+mod floor;
 mod idle;
 mod latency;
 mod load;
@@ -36,7 +37,7 @@ usage: cargo xtask bench NAME [OPTIONS]
   idle               resident memory per idle keep-alive connection
   start              time from starting the program to its first answer
 
-  --only A,B         some of nginx, haproxy, forebay
+  --only A,B         some of nginx, haproxy, floor, forebay; the floor is a relay that reads nothing
   --rounds N         rounds of bench proxy, instead of 7
   --quick            fewer and shorter rounds: to try it out, not to quote";
 
@@ -57,8 +58,12 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
         "proxy" => proxy::run(options)?,
         "idle" => idle::run(options)?,
         "start" => start::run(options)?,
-        // Not for people: the harness starts itself as the upstream.
+        // Not for people: the harness starts itself as these.
         "upstream" => upstream::run()?,
+        "floor" => match options.ports[..] {
+            [port, first, second] => floor::run(port, [first, second])?,
+            _ => return Err(Failure::Usage("floor takes three ports".into())),
+        },
         "help" => {
             println!("{USAGE}");
             true

@@ -11,6 +11,8 @@ use crate::peer::Kind;
 pub(crate) struct Options {
     /// Which benchmark.
     pub(crate) name: String,
+    /// What the floor listens on and connects to.
+    pub(crate) ports: Vec<u16>,
     /// In the order in which they are measured and printed.
     pub(crate) peers: Vec<Kind>,
     pub(crate) rounds: usize,
@@ -33,6 +35,7 @@ impl Options {
         use lexopt::prelude::*;
         let mut options = Options {
             name: "help".into(),
+            ports: Vec::new(),
             peers: Kind::ALL.into(),
             rounds: ROUNDS,
             warm_up: Duration::from_millis(1000),
@@ -44,6 +47,7 @@ impl Options {
         let mut rounds = None;
         while let Some(argument) = arguments.next()? {
             match argument {
+                Value(port) if options.name == "floor" => options.ports.push(port.parse()?),
                 Value(name) => options.name = name.string()?,
                 Long("only") => options.peers = peers(&arguments.value()?.string()?)?,
                 Long("rounds") => rounds = Some(arguments.value()?.parse::<usize>()?.max(1)),
@@ -58,6 +62,10 @@ impl Options {
             options.rounds = ROUNDS_QUICK;
             options.warm_up = Duration::from_millis(300);
             options.measure = Duration::from_millis(1000);
+        }
+        if options.name != "proxy" {
+            // It has neither connections nor a start worth measuring.
+            options.peers.retain(|&kind| kind != Kind::Floor);
         }
         options.rounds = rounds.unwrap_or(options.rounds);
         Ok(options)

@@ -27,17 +27,20 @@ const END_MAX: Duration = Duration::from_millis(500);
 pub(crate) enum Kind {
     Nginx,
     Haproxy,
+    /// No proxy, but what the cheapest could cost.
+    Floor,
     Forebay,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 3] = [Kind::Nginx, Kind::Haproxy, Kind::Forebay];
+    pub(crate) const ALL: [Kind; 4] = [Kind::Nginx, Kind::Haproxy, Kind::Floor, Kind::Forebay];
 
     /// As on the command line and in the results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Nginx => "nginx",
             Kind::Haproxy => "haproxy",
+            Kind::Floor => "floor",
             Kind::Forebay => "forebay",
         }
     }
@@ -45,6 +48,7 @@ impl Kind {
     fn program(self, options: &Options) -> Result<PathBuf, Failure> {
         match self {
             Kind::Nginx | Kind::Haproxy => Ok(self.name().into()),
+            Kind::Floor => std::env::current_exe().doing("cannot find this program"),
             Kind::Forebay => options.forebay.clone().ok_or_else(|| {
                 Failure::run(
                     "there is no forebay to measure yet\n   \
@@ -56,6 +60,9 @@ impl Kind {
 
     /// The version as the program gives it.
     pub(crate) fn version(self, options: &Options) -> Result<String, Failure> {
+        if self == Kind::Floor {
+            return Ok("floor: a relay that reads nothing of what it passes on".into());
+        }
         let flag = if self == Kind::Forebay { "--version" } else { "-v" };
         let mut command = command(&self.program(options)?);
         let output =
@@ -90,7 +97,15 @@ impl Prepared {
         let directory = directory.canonicalize().doing("a directory that was just there")?;
         let port = free_port()?;
         let setting = Setting { directory: &directory, port, upstreams };
+        let program = kind.program(options)?;
+        let address = (Ipv4Addr::LOCALHOST, port).into();
         let (name, text) = match kind {
+            Kind::Floor => {
+                let arguments = ["floor".into()].into_iter();
+                let ports = [port, upstreams[0], upstreams[1]].map(|port| port.to_string());
+                let arguments = arguments.chain(ports).collect();
+                return Ok(Prepared { kind, program, arguments, directory, address });
+            }
             Kind::Nginx => ("nginx.conf", nginx::configuration(&setting)),
             Kind::Haproxy => ("haproxy.cfg", haproxy::configuration(&setting)),
             Kind::Forebay => ("forebay.toml", forebay::configuration(&setting, free_port()?)),
@@ -101,9 +116,9 @@ impl Prepared {
             Kind::Nginx => nginx::arguments(&directory, &path),
             Kind::Haproxy => haproxy::arguments(&path),
             Kind::Forebay => forebay::arguments(&path),
+            Kind::Floor => Vec::new(),
         };
-        let address = (Ipv4Addr::LOCALHOST, port).into();
-        Ok(Prepared { kind, program: kind.program(options)?, arguments, directory, address })
+        Ok(Prepared { kind, program, arguments, directory, address })
     }
 
     /// Starts it on that core, or on any. Does not wait until it answers.

@@ -17,6 +17,14 @@ use crate::traffic;
 /// Forebay's processor time per request, 1 KiB on one core, is at most this share of that peer's.
 const BARS: [(Kind, f64); 2] = [(Kind::Haproxy, 0.75), (Kind::Nginx, 0.9)];
 
+/// What is compared. The floor's ratios say how much of a bar this machine leaves to any proxy.
+const RATIOS: [(Kind, Kind); 4] = [
+    (Kind::Forebay, Kind::Haproxy),
+    (Kind::Forebay, Kind::Nginx),
+    (Kind::Floor, Kind::Haproxy),
+    (Kind::Floor, Kind::Nginx),
+];
+
 pub(crate) fn print(scenario: &Scenario) {
     println!(
         "\n{}: processor µs per request, median of {} rounds (min–max)",
@@ -41,9 +49,9 @@ pub(crate) fn print(scenario: &Scenario) {
             of(|round| round.p99.as_secs_f64() * 1e6).median,
         );
     }
-    for peer in [Kind::Haproxy, Kind::Nginx] {
-        if let Some(Summary { median, min, max }) = scenario.ratio(Kind::Forebay, peer) {
-            println!("forebay / {:<8} {median:.2} ({min:.2}–{max:.2})", peer.name());
+    for (of, to) in RATIOS {
+        if let Some(Summary { median, min, max }) = scenario.ratio(of, to) {
+            println!("{:<7} / {:<8} {median:.2} ({min:.2}–{max:.2})", of.name(), to.name());
         }
     }
 }
@@ -114,10 +122,10 @@ pub(crate) fn write(
 
 fn scenario(scenario: &Scenario) -> Value {
     let Scenario { placement: Placement { proxy, others }, size, figures } = scenario;
-    let ratios: Vec<Value> = [Kind::Haproxy, Kind::Nginx]
+    let ratios: Vec<Value> = RATIOS
         .into_iter()
-        .filter_map(|peer| Some((peer, scenario.ratio(Kind::Forebay, peer)?)))
-        .map(|(peer, ratio)| json!({ "of": "forebay", "to": peer.name(), "cpu": summary(ratio) }))
+        .filter_map(|(of, to)| Some((of, to, scenario.ratio(of, to)?)))
+        .map(|(of, to, ratio)| json!({ "of": of.name(), "to": to.name(), "cpu": summary(ratio) }))
         .collect();
     json!({
         "name": scenario.name(),

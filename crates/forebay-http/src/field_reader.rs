@@ -38,6 +38,16 @@ impl Lines {
         Ok(Some(line))
     }
 
+    /// Reads the empty line that ends a section, if it comes next.
+    fn is_empty_line(&mut self, bytes: &[u8]) -> bool {
+        let is_empty = self.searched == self.line && bytes[self.line..].starts_with(b"\r\n");
+        if is_empty {
+            self.line += 2;
+            self.searched = self.line;
+        }
+        is_empty
+    }
+
     /// The next line, when it is whole and as nearly all are: a name, a colon, one space, and a value with no white
     /// space around it. Looks at each byte once. Everything else, errors included, is left to [`Lines::next`].
     fn usual(&mut self, bytes: &[u8]) -> Option<Usual> {
@@ -87,6 +97,9 @@ impl FieldReader {
     /// True once the empty line was read.
     fn advance(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
         loop {
+            if self.lines.is_empty_line(bytes) {
+                return Ok(true);
+            }
             if let Some(usual) = self.lines.usual(bytes) {
                 self.count(limits)?;
                 self.section.push_received(usual.name, usual.value, usual.known);

@@ -21,6 +21,16 @@ macro_rules! names {
             }
         }
 
+        impl Name {
+            /// The name as a field line begins with it.
+            pub(crate) const fn line_start(self) -> &'static str {
+                match self {
+                    $(Name::$variant => concat!($text, ": "),)+
+                    Name::Other => "",
+                }
+            }
+        }
+
         const NAMES: &[(&str, Name)] = &[$(($text, Name::$variant)),+];
     };
 }

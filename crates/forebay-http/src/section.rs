@@ -15,6 +15,9 @@ const POOLED_MAX: usize = 512;
 /// An arena that grew past this is not kept.
 const POOLED_BYTES_MAX: usize = 16 * 1024;
 
+/// Of a value that a second field gets: most are the name of a host.
+const SAME_BYTES_MAX: usize = 64;
+
 /// Set in a start position that points into the added text.
 const ADDED: u32 = 1 << 31;
 
@@ -83,11 +86,6 @@ impl Section {
         }
     }
 
-    /// A recognised name that Forebay wrote itself has no text of its own.
-    fn name_text(&self, slot: &Slot) -> &[u8] {
-        if slot.name == Span::EMPTY { slot.known.text().as_bytes() } else { self.text(slot.name) }
-    }
-
     pub(crate) fn add_text(&mut self, text: &[u8]) -> Span {
         let start = self.arena.added.len();
         self.arena.added.extend_from_slice(text);
@@ -97,7 +95,7 @@ impl Section {
     /// All fields in order: name as received, value without surrounding white space.
     pub fn iter(&self) -> impl Iterator<Item = (Name, &[u8], &[u8])> {
         let present = self.arena.slots.iter().filter(|slot| !slot.removed);
-        present.map(|slot| (slot.known, self.name_text(slot), self.text(slot.value)))
+        present.map(|slot| (slot.known, self.text(slot.name), self.text(slot.value)))
     }
 
     /// Number of fields.
@@ -137,22 +135,36 @@ impl Section {
         debug_assert!(!value.iter().any(|&byte| byte < b' ' && byte != b'\t'), "control byte in {name}");
         let known = Name::of(name.as_bytes());
         let name = self.add_text(name.as_bytes());
+        self.arena.added.extend_from_slice(b": ");
         let value = self.add_text(value);
+        self.arena.added.extend_from_slice(b"\r\n");
         self.arena.slots.push(Slot { name, value, known, removed: false });
     }
 
     /// Adds a recognised field behind the others, without looking for its name.
     pub fn add(&mut self, known: Name, value: &[u8]) {
         debug_assert!(known != Name::Other);
+        let name = self.add_text(known.line_start().as_bytes());
         let value = self.add_text(value);
-        self.arena.slots.push(Slot { name: Span::EMPTY, value, known, removed: false });
+        self.arena.added.extend_from_slice(b"\r\n");
+        let name = Span { len: name.len - 2, ..name };
+        self.arena.slots.push(Slot { name, value, known, removed: false });
     }
 
-    /// Adds a recognised field with the value that another has, without copying it; nothing when there is none.
+    /// Adds a recognised field with the value that another has; nothing when there is none.
     pub fn add_same(&mut self, known: Name, other: Name) {
-        let same = self.arena.slots.iter().find(|slot| slot.known == other && !slot.removed);
-        if let Some(value) = same.map(|slot| slot.value) {
-            self.arena.slots.push(Slot { name: Span::EMPTY, value, known, removed: false });
+        let mut value = [0; SAME_BYTES_MAX];
+        match self.get(other) {
+            Some(text) if text.len() <= value.len() => {
+                let length = text.len();
+                value[..length].copy_from_slice(text);
+                self.add(known, &value[..length]);
+            }
+            Some(text) => {
+                let text = text.to_vec();
+                self.add(known, &text);
+            }
+            None => {}
         }
     }
 
@@ -184,7 +196,7 @@ impl Section {
         let mut count = 0;
         for at in 0..self.arena.slots.len() {
             let slot = self.arena.slots[at];
-            if !slot.removed && self.name_text(&slot).eq_ignore_ascii_case(name.as_bytes()) {
+            if !slot.removed && self.text(slot.name).eq_ignore_ascii_case(name.as_bytes()) {
                 self.arena.slots[at].removed = true;
                 count += 1;
             }
@@ -225,36 +237,32 @@ impl Section {
         self.remove_where(Name::is_hop_by_hop);
     }
 
-    /// Appends every field as `name: value CRLF`. Received lines that stand together go over as they stand.
+    /// Appends every field as `name: value CRLF`. Lines that stand together go over as they stand.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
-        let received = self.received.filled();
-        let mut run = 0..0;
+        let mut run = Span::EMPTY;
         for slot in self.arena.slots.iter().filter(|slot| !slot.removed) {
             match self.line(slot) {
-                Some(line) if line.start == run.end => run.end = line.end,
-                Some(line) => {
-                    out.extend_from_slice(&received[std::mem::replace(&mut run, line)]);
-                }
+                Some(line) if line.start == run.start + run.len => run.len += line.len,
+                Some(line) => out.extend_from_slice(self.text(std::mem::replace(&mut run, line))),
                 None => {
-                    out.extend_from_slice(&received[std::mem::take(&mut run)]);
-                    out.extend_from_slice(self.name_text(slot));
+                    out.extend_from_slice(self.text(std::mem::replace(&mut run, Span::EMPTY)));
+                    out.extend_from_slice(self.text(slot.name));
                     out.extend_from_slice(b": ");
                     out.extend_from_slice(self.text(slot.value));
                     out.extend_from_slice(b"\r\n");
                 }
             }
         }
-        out.extend_from_slice(&received[run]);
+        out.extend_from_slice(self.text(run));
     }
 
-    /// The whole line of a received field; `None` for an added one, and where white space trails the value.
-    fn line(&self, slot: &Slot) -> Option<std::ops::Range<usize>> {
-        if slot.name == Span::EMPTY || (slot.name.start | slot.value.start) & ADDED != 0 {
-            return None;
-        }
-        let end = slot.value.start as usize + slot.value.len as usize;
-        let ends_line = self.received.filled().get(end..end + 2)? == b"\r\n";
-        ends_line.then_some(slot.name.start as usize..end + 2)
+    /// The whole line of a field; `None` where white space trails the value, and in a compact copy.
+    fn line(&self, slot: &Slot) -> Option<Span> {
+        let start = slot.name.start;
+        let len = slot.value.start.checked_sub(start)? + slot.value.len + 2;
+        let text = if start & ADDED == 0 { self.received.filled() } else { &self.arena.added };
+        let end = (start & !ADDED) as usize + len as usize;
+        (text.get(end - 2..end)? == b"\r\n").then_some(Span { start, len })
     }
 
     /// A compact copy that holds no pooled buffer.
@@ -262,7 +270,7 @@ impl Section {
         let mut copy = Section { received: Buffer::none(), arena: Arena::default() };
         let spans = spans.map(|span| copy.add_text(self.text(span)));
         for slot in self.arena.slots.iter().filter(|slot| !slot.removed) {
-            let name = copy.add_text(self.name_text(slot));
+            let name = copy.add_text(self.text(slot.name));
             let value = copy.add_text(self.text(slot.value));
             copy.arena.slots.push(Slot { name, value, ..*slot });
         }
@@ -307,7 +315,7 @@ impl Fields for Section {
     fn each_value<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8]) -> bool) {
         let known = Name::of(name.as_bytes());
         for slot in self.arena.slots.iter().filter(|slot| slot.known == known && !slot.removed) {
-            let same = known != Name::Other || self.name_text(slot).eq_ignore_ascii_case(name.as_bytes());
+            let same = known != Name::Other || self.text(slot.name).eq_ignore_ascii_case(name.as_bytes());
             if same && !each(self.text(slot.value)) {
                 return;
             }

@@ -51,11 +51,21 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// Two digits for each byte.
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
 fn write_hex(out: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (digits, byte) in out.as_chunks_mut().0.iter_mut().zip(bytes) {
-        *digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        *digits = HEX[usize::from(*byte)];
     }
 }
 
