@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use forebay_http::RequestHead;
+use forebay_http::guard::guard;
 use forebay_http::problem::Problem;
 use forebay_http::server::{Exchange, Peer, Request};
 
 use crate::asked::Asked;
-use crate::guard::guard;
 use crate::reply::Reply;
 use crate::routes::{self, Route};
 use crate::state::AdminState;
@@ -35,7 +35,8 @@ impl Admin {
     }
 
     fn answer(&self, head: &RequestHead, peer: &Peer) -> (Option<&'static Route>, Result<Reply, Problem>) {
-        let route = guard(head, peer.local).and_then(|()| routes::find(head.method(), head.path()));
+        let route =
+            guard(head, peer.local, "admin listener").and_then(|()| routes::find(head.method(), head.path()));
         match route {
             Ok(route) => (Some(route), (route.answer)(&self.state, Asked(head))),
             Err(problem) => (None, Err(problem)),

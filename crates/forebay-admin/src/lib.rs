@@ -2,7 +2,7 @@
 //!
 //! The routes are one list in `routes.rs`, which `GET /` prints. Each only reads, and answers from memory:
 //! [`AdminState`] holds handles of what is shared, and closures for what the binary alone knows. Requests are served by
-//! `forebay-http`'s server loop; [`guard`](guard()) refuses those that a foreign web page made a browser send.
+//! `forebay-http`'s server loop; [`guard`](forebay_http::guard::guard) refuses those that a foreign web page made a browser send.
 //!
 //! The binary wires it on the control runtime:
 //!
@@ -54,7 +54,6 @@ mod admin;
 mod asked;
 mod config;
 mod generation;
-mod guard;
 mod metrics;
 mod probes;
 mod reply;
@@ -67,7 +66,6 @@ mod table;
 mod telemetry;
 
 pub use admin::Admin;
-pub use guard::guard;
 pub use serve::{CONNECTIONS_MAX, serve_admin};
 pub use settings::AdminSettings;
 pub use state::{AdminState, GenerationStatus, ReadinessCheck, Reload};

@@ -1,4 +1,4 @@
-//! What one core owns, and the exchange it serves every request with.
+//! What one core owns, and the exchange it serves every request of a listener with.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use forebay_telemetry::access::AccessWriter;
 use forebay_telemetry::metrics::{self, Gauge};
 
 use crate::generation::{CoreGeneration, Generation};
+use crate::stage::Role;
 use crate::{pipeline, visit};
 
 /// One core of the gateway. Lives on its thread and is shared by that thread's connections.
@@ -77,14 +78,21 @@ impl Core {
     }
 }
 
-impl Exchange for Core {
+/// What the requests of one listener are served with.
+pub(crate) struct Entry<'c> {
+    pub(crate) core: &'c Core,
+    pub(crate) role: Role,
+}
+
+impl Exchange for Entry<'_> {
     async fn exchange(&self, mut request: Request<'_>) {
-        pipeline::serve(self, &mut request).await;
+        pipeline::serve(self.core, &self.role, &mut request).await;
     }
 
     fn refused(&self, peer: &Peer, problem: &Problem) {
-        self.generation.borrow().shared.families.refused(problem.kind).inc(self.metrics);
-        if let Some(access) = self.access.borrow_mut().as_mut() {
+        let core = self.core;
+        core.generation.borrow().shared.families.refused(problem.kind).inc(core.metrics);
+        if let Some(access) = core.access.borrow_mut().as_mut() {
             access.write(&visit::refusal(peer, problem));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,8 +24,11 @@ use tokio::sync::mpsc;
 use crate::core::Core;
 use crate::generation::{Generation, SharedService};
 use crate::internal::WayIn;
+use crate::listener::ListenError;
 use crate::plan::Plan;
+use crate::ports::ServicePorts;
 use crate::probe::ProbeTls;
+use crate::stage::Role;
 use crate::telemetry::Families;
 use crate::worker::{Message, Worker};
 
@@ -58,6 +61,9 @@ pub struct Surroundings {
 /// Why the gateway could not start.
 #[derive(Debug, Error)]
 pub enum GatewayError {
+    /// The port of a service is not to be had.
+    #[error(transparent)]
+    ServicePort(#[from] ListenError),
     /// A listening socket could not be shared with a core.
     #[error("a listening socket could not be shared between cores")]
     Listener(#[source] io::Error),
@@ -77,6 +83,7 @@ pub struct Gateway {
     budgets: Mutex<BTreeMap<Arc<str>, Arc<Budget>>>,
     number: Arc<AtomicU64>,
     current: Mutex<Arc<Generation>>,
+    ports: Mutex<ServicePorts>,
     mailboxes: Arc<[mpsc::Sender<Message>]>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
@@ -94,6 +101,7 @@ impl Gateway {
         let number = Arc::new(AtomicU64::new(0));
         observe(&surroundings, &number);
         let budgets = Mutex::default();
+        let ports = ServicePorts::default().prepare(&plan)?;
         let generation = Arc::new(generation(plan, &surroundings, &families, &budgets, &number));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(MAILBOX_MAX)).unzip();
         let mailboxes: Arc<[_]> = mailboxes.into();
@@ -101,16 +109,19 @@ impl Gateway {
         let closing = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for (index, mailbox) in inboxes.into_iter().enumerate() {
-            let listeners = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+            let front = listeners.iter().map(|listener| Ok((listener.try_clone()?, Role::Front)));
+            let front = front.collect::<io::Result<Vec<_>>>().map_err(GatewayError::Listener)?;
+            let local = ports.share().map_err(GatewayError::Listener)?;
             let worker = Worker {
                 index,
-                listeners: listeners.map_err(GatewayError::Listener)?,
+                listeners: front.into_iter().chain(local).collect(),
                 mailbox,
                 peers: mailboxes.clone(),
                 loads: loads.clone(),
                 phases: surroundings.shutdown.subscribe(),
                 closing: closing.clone(),
                 connections: families.connections("gateway"),
+                local_connections: families.connections("service-port"),
             };
             threads.push(start_worker(worker, generation.clone(), access.clone(), &surroundings)?);
         }
@@ -120,21 +131,40 @@ impl Gateway {
             budgets,
             number,
             current: Mutex::new(generation),
+            ports: Mutex::new(ports),
             mailboxes,
             threads,
         })
     }
 
     /// Puts another configuration in force. Requests under way keep the one they began with; no connection ends.
-    pub async fn reload(&self, plan: Plan) -> u64 {
+    ///
+    /// # Errors
+    /// When a service's port is not to be had; then everything stays as it was.
+    pub async fn reload(&self, plan: Plan) -> Result<u64, GatewayError> {
+        let (ports, is_same) = {
+            let open = self.ports.lock().unwrap_or_else(PoisonError::into_inner);
+            let ports = open.prepare(&plan)?;
+            let is_same = open.is_same(&ports);
+            (ports, is_same)
+        };
+        let share = |_| if is_same { Ok(None) } else { ports.share().map(Some) };
+        let shares = self.mailboxes.iter().map(share).collect::<io::Result<Vec<_>>>();
+        let shares = shares.map_err(GatewayError::Listener)?;
         let next =
             Arc::new(generation(plan, &self.surroundings, &self.families, &self.budgets, &self.number));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
-        for mailbox in self.mailboxes.iter() {
+        for (mailbox, ports) in self.mailboxes.iter().zip(shares) {
             // A core that has stopped needs no configuration.
-            let _ = mailbox.send(Message::Adopt(next.clone())).await;
+            let _ = mailbox.send(Message::Adopt(next.clone(), ports)).await;
         }
-        next.number
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+        Ok(next.number)
+    }
+
+    /// Where the processes of this machine reach a service, if it has a local port.
+    pub fn local_address(&self, service: &str) -> Option<SocketAddr> {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).address(service)
     }
 
     /// The configuration in force.

@@ -13,7 +13,8 @@ use forebay_http::{RequestHead, Scheme};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::core::Core;
+use crate::core::{Core, Entry};
+use crate::stage::Role;
 use crate::worker::Message;
 
 /// A request of Forebay's own, owned whole: it may come from any thread.
@@ -89,7 +90,7 @@ pub(crate) async fn serve(core: Rc<Core>, envelope: Envelope) {
         timer: &timer,
         received,
     };
-    core.exchange(request).await;
+    Entry { core: &core, role: Role::Front }.exchange(request).await;
     // Whoever asked may have given up.
     let _ = reply.send(collected);
 }

@@ -15,6 +15,7 @@ pub mod path;
 pub mod pattern;
 mod pipeline;
 pub mod plan;
+mod ports;
 pub mod probe;
 mod relay;
 mod replay;

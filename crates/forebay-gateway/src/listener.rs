@@ -38,7 +38,7 @@ impl ListenError {
         match self {
             ListenError::InUse(address) => {
                 format!(
-                    "stop the other process (`ss -ltnp sport = :{}` names it), or change `listen`",
+                    "stop the other process (`ss -ltnp sport = :{}` names it), or change the port",
                     address.port()
                 )
             }
@@ -48,7 +48,7 @@ impl ListenError {
             ListenError::NotHere(_) => {
                 "use 0.0.0.0 for all addresses of this machine, or 127.0.0.1".to_owned()
             }
-            ListenError::Other { .. } => "change `listen`".to_owned(),
+            ListenError::Other { .. } => "change the address or the port".to_owned(),
         }
     }
 }

@@ -20,6 +20,14 @@ pub struct Pattern {
     pub path: PathPattern,
 }
 
+impl Pattern {
+    /// Matches every request.
+    pub const fn everything() -> Pattern {
+        let path = PathPattern { segments: Vec::new(), rest: true };
+        Pattern { method: None, host: HostPattern::Any, path }
+    }
+}
+
 /// Which hosts a route is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostPattern {

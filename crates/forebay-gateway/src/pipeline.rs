@@ -15,21 +15,21 @@ use crate::generation::CoreGeneration;
 use crate::hop::Hop;
 use crate::path;
 use crate::plan::{Answer, Route};
-use crate::stage::{self, Verdict};
+use crate::stage::{self, Role, Verdict};
 use crate::visit::{Names, Visit, record};
 
 /// How long a client may take to receive an answer of Forebay's own.
 const OWN_ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Serves one request.
-pub(crate) async fn serve(core: &Core, request: &mut Request<'_>) {
+pub(crate) async fn serve(core: &Core, role: &Role, request: &mut Request<'_>) {
     let generation = core.generation();
     let plan = &generation.shared.plan;
     let hop = Hop::leave(&mut request.head, request.framing);
     let trace = trace::continue_or_start(&mut request.head, &mut core.rng.borrow_mut());
     let client = forwarded::forward(&mut request.head, request.peer, &plan.trusted_proxies);
     let mut visit = Visit::new(request.received, trace, client, core.tally.enter(Kind::Request));
-    let decision = stage::decide(plan, &request.head, request.framing);
+    let decision = stage::decide(plan, role, request.peer.local, &request.head, request.framing);
     visit.route = decision.route;
     match decision.verdict {
         Verdict::Refuse(problem) => refuse(&mut request.responder, request.timer, &problem, &mut visit).await,

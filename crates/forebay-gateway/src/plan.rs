@@ -24,7 +24,7 @@ pub struct Plan {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Peers whose `Forwarded` and `X-Forwarded-*` are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// In the order of the configuration; the router names them by place.
+    /// Those of the configuration in its order, which the router names by place; behind them those of service ports.
     pub routes: Vec<Route>,
     /// In the order of their names; routes name them by place.
     pub services: Vec<Service>,
@@ -113,6 +113,24 @@ pub struct Service {
     pub budget: BudgetSettings,
     /// How TLS is spoken to endpoints that want it.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// How other processes of this machine reach it.
+    pub local: Option<LocalPort>,
+}
+
+/// A port of a service's own on loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalPort {
+    /// 0 for any that is free.
+    pub port: u16,
+    /// As a route's.
+    pub timeout: Duration,
+    /// As a route's.
+    pub body_bytes_max: u64,
+}
+
+/// No route of the configuration can have it: names have no colon, and patterns have a slash.
+fn local_route_name(service: &str) -> String {
+    format!("local:{service}")
 }
 
 impl Plan {
@@ -121,11 +139,29 @@ impl Plan {
         limits: Limits,
         tls: Option<Arc<rustls::ServerConfig>>,
         trusted_proxies: Vec<IpNet>,
-        routes: Vec<Route>,
+        mut routes: Vec<Route>,
         services: Vec<Service>,
     ) -> Result<Plan, Vec<Ambiguous>> {
         let patterns: Vec<Pattern> = routes.iter().map(|route| route.pattern.clone()).collect();
-        Ok(Plan { limits, tls, trusted_proxies, routes, services, router: Router::new(&patterns)? })
+        let router = Router::new(&patterns)?;
+        let local = services.iter().enumerate();
+        routes.extend(local.filter_map(|(place, service)| {
+            let LocalPort { timeout, body_bytes_max, .. } = service.local?;
+            Some(Route {
+                name: local_route_name(&service.name).into(),
+                pattern: Pattern::everything(),
+                answer: Answer::Service(place),
+                timeout,
+                body_bytes_max,
+            })
+        }));
+        Ok(Plan { limits, tls, trusted_proxies, routes, services, router })
+    }
+
+    /// The route of what arrives at a service's own port.
+    pub fn local_route(&self, service: &str) -> Option<usize> {
+        let name = local_route_name(service);
+        self.routes.iter().rposition(|route| *route.name == name)
     }
 
     /// The lookup over its routes.

@@ -1,6 +1,6 @@
 //! The gateway's sections of the configuration, and the plan they come to.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::pattern::Pattern;
-use crate::plan::{Answer, Limits, Plan, Route, Service};
+use crate::plan::{Answer, Limits, LocalPort, Plan, Route, Service};
 use crate::router::Ambiguous;
 
 /// The front listener and what holds for all routes.
@@ -101,6 +101,13 @@ pub struct ServiceSettings {
     pub retry: RetrySettings,
     /// How TLS is spoken to `https://` endpoints.
     pub tls: UpstreamTlsSettings,
+    /// A port on 127.0.0.1 for the other processes of this machine: what they send there reaches the service with
+    /// balancing, retries and deadline. 0 takes any that is free.
+    #[setting(example = 7001)]
+    pub local_port: Option<Spanned<u16>>,
+    /// As `timeout` in [gateway], for this service's routes and its local port.
+    #[setting(min = "1ms", max = "1h")]
+    pub timeout: Option<Duration>,
 }
 
 /// How TLS is spoken to endpoints.
@@ -260,6 +267,31 @@ pub fn check_routes(routes: &[Spanned<RouteSettings>], check: &mut Check<'_, '_>
     }
 }
 
+/// Reports local ports that are taken twice: by two services, or by a listener of this configuration.
+pub fn check_local_ports<'s>(
+    services: impl Iterator<Item = (&'s Name, &'s ServiceSettings)>,
+    listeners: &[(&str, SocketAddr)],
+    check: &mut Check<'_, '_>,
+) {
+    let mut taken: Vec<(String, u16)> = listeners
+        .iter()
+        .filter(|(_, address)| {
+            address.ip().is_unspecified() || address.ip().to_canonical() == Ipv4Addr::LOCALHOST
+        })
+        .map(|(key, address)| (format!("`{key}`"), address.port()))
+        .collect();
+    for (name, settings) in services {
+        let Some(port) = &settings.local_port else { continue };
+        if let Some((by, _)) = taken.iter().find(|(_, known)| *known == port.value && port.value != 0) {
+            check
+                .error_at(port.origin, format!("port {} is that of {by} already", port.value))
+                .note("each port has one listener")
+                .help("choose another, or 0 for any that is free");
+        }
+        taken.push((format!("service `{name}`"), port.value));
+    }
+}
+
 /// Why valid settings still come to no plan: something outside the file.
 #[derive(Debug, Error)]
 #[error("{problem}")]
@@ -285,17 +317,19 @@ pub fn plan<'s>(
     let mut errors = Vec::new();
     let tls =
         gateway.tls.as_ref().and_then(|tls| server_tls(tls, read).map_err(|error| errors.push(error)).ok());
-    let mut names = Vec::new();
+    let (mut names, mut timeouts) = (Vec::new(), Vec::new());
     let mut planned = Vec::new();
     for (name, settings) in services {
-        match service(name, settings, read) {
+        match service(name, settings, gateway, read) {
             Ok(service) => planned.push(service),
             Err(error) => errors.push(error),
         }
         names.push(name);
+        timeouts.push(settings.timeout);
     }
     let place = |name: &Name| names.iter().position(|known| *known == name);
-    let routes = routes.iter().filter_map(|settings| route(settings, gateway, place)).collect();
+    let timeout_of = |place: usize| timeouts.get(place).copied().flatten().unwrap_or(gateway.timeout);
+    let routes = routes.iter().filter_map(|settings| route(settings, gateway, place, timeout_of)).collect();
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -320,7 +354,12 @@ fn limits(gateway: &GatewaySettings) -> Limits {
     }
 }
 
-fn service(name: &Name, settings: &ServiceSettings, read: ReadFile<'_>) -> Result<Service, PlanError> {
+fn service(
+    name: &Name,
+    settings: &ServiceSettings,
+    gateway: &GatewaySettings,
+    read: ReadFile<'_>,
+) -> Result<Service, PlanError> {
     let definition = settings.discovery.definition();
     let speaks_tls = definition.sources.iter().any(|source| source.tls.is_some());
     let tls = if speaks_tls { Some(client_tls(settings, read)?) } else { None };
@@ -331,6 +370,11 @@ fn service(name: &Name, settings: &ServiceSettings, read: ReadFile<'_>) -> Resul
         retry: settings.retry.policy(),
         budget: settings.retry.budget(),
         tls,
+        local: settings.local_port.as_ref().map(|port| LocalPort {
+            port: port.value,
+            timeout: settings.timeout.unwrap_or(gateway.timeout),
+            body_bytes_max: gateway.max_body.0,
+        }),
     })
 }
 
@@ -338,6 +382,7 @@ fn route(
     settings: &RouteSettings,
     gateway: &GatewaySettings,
     place: impl Fn(&Name) -> Option<usize>,
+    timeout_of: impl Fn(usize) -> Duration,
 ) -> Option<Route> {
     let pattern = settings.pattern.value.clone();
     let answer = if let Some(service) = &settings.service {
@@ -349,6 +394,10 @@ fn route(
         let RespondSettings { status, content_type, body } = settings.respond.clone()?;
         Answer::Static { status, content_type: content_type.0, body }
     };
+    let timeout = match answer {
+        Answer::Service(place) => timeout_of(place),
+        Answer::Redirect { .. } | Answer::Static { .. } => gateway.timeout,
+    };
     Some(Route {
         name: settings
             .name
@@ -357,7 +406,7 @@ fn route(
             .into(),
         pattern,
         answer,
-        timeout: settings.timeout.unwrap_or(gateway.timeout),
+        timeout: settings.timeout.unwrap_or(timeout),
         body_bytes_max: settings.max_body.unwrap_or(gateway.max_body).0,
     })
 }

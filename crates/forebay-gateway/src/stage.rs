@@ -3,7 +3,11 @@
 //! The pipeline carries the decision out; `forebay explain request` prints it. Stages of later systems stand here in
 //! their places and let everything pass.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use forebay_http::framing::Framing;
+use forebay_http::guard::guard;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::{Method, RequestHead};
 
@@ -31,9 +35,22 @@ pub enum Verdict {
     Forward(usize),
 }
 
-/// Decides on a request.
-pub fn decide(plan: &Plan, head: &RequestHead, framing: Framing) -> Decision {
-    let found = match find_route(plan, head) {
+/// Which listener a request came in by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The front: routes decide.
+    Front,
+    /// The port of this service, for processes of this machine.
+    Service(Arc<str>),
+}
+
+/// Decides on a request that arrived at `local`.
+pub fn decide(plan: &Plan, role: &Role, local: SocketAddr, head: &RequestHead, framing: Framing) -> Decision {
+    let found = match role {
+        Role::Front => find_route(plan, head),
+        Role::Service(name) => guard(head, local, "service port").and_then(|()| service_route(plan, name)),
+    };
+    let found = match found {
         Ok(route) => route,
         Err(problem) => return Decision { route: None, verdict: Verdict::Refuse(Box::new(problem)) },
     };
@@ -48,6 +65,13 @@ pub fn decide(plan: &Plan, head: &RequestHead, framing: Framing) -> Decision {
         Answer::Redirect { .. } | Answer::Static { .. } => Verdict::Own,
     };
     Decision { route: Some(found), verdict }
+}
+
+fn service_route(plan: &Plan, service: &str) -> Result<usize, Problem> {
+    plan.local_route(service).ok_or_else(|| {
+        let detail = format!("service {service} has no local port any more");
+        Problem::new(503, "no-service", Fault::Upstream, detail)
+    })
 }
 
 fn find_route(plan: &Plan, head: &RequestHead) -> Result<usize, Problem> {

@@ -17,9 +17,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::core::Core;
+use crate::core::{Core, Entry};
 use crate::generation::Generation;
 use crate::internal::{self, Envelope};
+use crate::ports::Listening;
+use crate::stage::Role;
 
 /// A core keeps a connection it accepted unless another has this many fewer: moving one costs two system calls.
 const IMBALANCE_MAX: usize = 2;
@@ -30,10 +32,10 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// What reaches a core from outside.
 pub(crate) enum Message {
-    /// Another configuration.
-    Adopt(Arc<Generation>),
+    /// Another configuration, with the service ports that it has, where they are others than before.
+    Adopt(Arc<Generation>, Option<Vec<Listening>>),
     /// A connection that another core accepted.
-    Connection(std::net::TcpStream, SocketAddr),
+    Connection(std::net::TcpStream, SocketAddr, Role),
     /// A request of Forebay's own.
     Internal(Box<Envelope>),
 }
@@ -41,7 +43,7 @@ pub(crate) enum Message {
 /// What one core is started with.
 pub(crate) struct Worker {
     pub(crate) index: usize,
-    pub(crate) listeners: Vec<std::net::TcpListener>,
+    pub(crate) listeners: Vec<Listening>,
     pub(crate) mailbox: mpsc::Receiver<Message>,
     pub(crate) peers: Arc<[mpsc::Sender<Message>]>,
     /// Open connections of every core.
@@ -50,6 +52,21 @@ pub(crate) struct Worker {
     /// Seen by every connection.
     pub(crate) closing: Arc<AtomicBool>,
     pub(crate) connections: Gauge,
+    pub(crate) local_connections: Gauge,
+}
+
+/// An open listener, counted until it closes.
+struct Open {
+    listener: TcpListener,
+    role: Role,
+    _counted: InFlight,
+}
+
+impl Open {
+    fn new(core: &Core, (listener, role): Listening) -> io::Result<Open> {
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Open { listener, role, _counted: core.tally.enter(Kind::Listener) })
+    }
 }
 
 /// A client connection, counted until it ends.
@@ -73,7 +90,7 @@ impl Worker {
     pub(crate) async fn run(mut self, core: Rc<Core>) -> io::Result<()> {
         let mut listening = Vec::new();
         for listener in std::mem::take(&mut self.listeners) {
-            listening.push((TcpListener::from_std(listener)?, core.tally.enter(Kind::Listener)));
+            listening.push(Open::new(&core, listener)?);
         }
         let mut tasks = JoinSet::new();
         tasks.spawn_local(core.server.sweeper.clone().run());
@@ -81,11 +98,11 @@ impl Worker {
         loop {
             tokio::select! {
                 accepted = accept(&listening) => match accepted {
-                    Ok((stream, address)) => self.deal(&core, &mut tasks, stream, address),
+                    Ok((stream, address, role)) => self.deal(&core, &mut tasks, stream, address, role),
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
                 message = self.mailbox.recv() => match message {
-                    Some(message) => self.receive(&core, &mut tasks, message),
+                    Some(message) => self.receive(&core, &mut tasks, &mut listening, message),
                     None => return Ok(()),
                 },
                 changed = self.phases.changed() => {
@@ -95,7 +112,7 @@ impl Worker {
                     self.closing.store(core.tally.shutdown().closes_connections(), Ordering::Relaxed);
                     core.server.sweeper.wake_all();
                     if !core.tally.shutdown().is_accepting() {
-                        self.drain(&core, &mut tasks, &mut listening);
+                        self.drain(&core, &mut tasks, listening.drain(..));
                     }
                 },
                 _ = tick.tick() => core.tick(),
@@ -105,20 +122,29 @@ impl Worker {
     }
 
     /// Takes what the kernel has queued and closes the listeners: no connection is reset.
-    fn drain(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, listening: &mut Vec<(TcpListener, InFlight)>) {
-        for (listener, _counted) in listening.drain(..) {
+    fn drain(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, listening: impl Iterator<Item = Open>) {
+        for Open { listener, role, _counted } in listening {
             // Past the readiness that the runtime remembers: the kernel knows better.
             let Ok(listener) = listener.into_std() else { continue };
             while let Ok((stream, address)) = listener.accept() {
-                self.adopt(core, tasks, stream, address);
+                self.adopt(core, tasks, stream, address, role.clone());
             }
         }
     }
 
-    fn receive(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, message: Message) {
+    fn receive(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, listening: &mut Vec<Open>, message: Message) {
         match message {
-            Message::Adopt(generation) => core.adopt(generation),
-            Message::Connection(stream, address) => self.adopt(core, tasks, stream, address),
+            Message::Adopt(generation, ports) => {
+                core.adopt(generation);
+                if let Some(ports) = ports.filter(|_| core.tally.shutdown().is_accepting()) {
+                    let (front, closed) = listening.drain(..).partition(|open| open.role == Role::Front);
+                    *listening = front;
+                    // A socket that cannot be watched is one the process has no room for; the others still are.
+                    listening.extend(ports.into_iter().filter_map(|port| Open::new(core, port).ok()));
+                    self.drain(core, tasks, Vec::into_iter(closed));
+                }
+            }
+            Message::Connection(stream, address, role) => self.adopt(core, tasks, stream, address, role),
             Message::Internal(envelope) => {
                 tasks.spawn_local(internal::serve(core.clone(), *envelope));
             }
@@ -126,18 +152,25 @@ impl Worker {
     }
 
     /// Gives the connection to the core with the fewest, which is most often this one.
-    fn deal(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, stream: TcpStream, address: SocketAddr) {
+    fn deal(
+        &self,
+        core: &Rc<Core>,
+        tasks: &mut JoinSet<()>,
+        stream: TcpStream,
+        address: SocketAddr,
+        role: Role,
+    ) {
         let own = self.loads[self.index].load(Ordering::Relaxed);
         let loads = self.loads.iter().map(|load| load.load(Ordering::Relaxed)).enumerate();
         let Some((least, fewest)) = loads.min_by_key(|&(_, load)| load) else { return };
         if own < fewest + IMBALANCE_MAX {
-            return self.serve(core, tasks, stream, address);
+            return self.serve(core, tasks, stream, address, role);
         }
         let Ok(stream) = stream.into_std() else { return };
-        if let Err(error) = self.peers[least].try_send(Message::Connection(stream, address))
-            && let Message::Connection(stream, address) = error.into_inner()
+        if let Err(error) = self.peers[least].try_send(Message::Connection(stream, address, role))
+            && let Message::Connection(stream, address, role) = error.into_inner()
         {
-            self.adopt(core, tasks, stream, address);
+            self.adopt(core, tasks, stream, address, role);
         }
     }
 
@@ -147,29 +180,42 @@ impl Worker {
         tasks: &mut JoinSet<()>,
         stream: std::net::TcpStream,
         address: SocketAddr,
+        role: Role,
     ) {
         // A socket that cannot be used any more has been closed by its client.
         if stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            self.serve(core, tasks, stream, address);
+            self.serve(core, tasks, stream, address, role);
         }
     }
 
-    fn serve(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, stream: TcpStream, address: SocketAddr) {
+    fn serve(
+        &self,
+        core: &Rc<Core>,
+        tasks: &mut JoinSet<()>,
+        stream: TcpStream,
+        address: SocketAddr,
+        role: Role,
+    ) {
         self.loads[self.index].fetch_add(1, Ordering::Relaxed);
-        self.connections.inc(core.metrics);
+        let connections = match role {
+            Role::Front => &self.connections,
+            Role::Service(_) => &self.local_connections,
+        };
+        connections.inc(core.metrics);
         let counted = Counted {
             core: core.clone(),
             loads: self.loads.clone(),
             index: self.index,
-            gauge: self.connections.clone(),
+            gauge: connections.clone(),
             _in_flight: core.tally.enter(Kind::Connection),
         };
         let generation = core.generation();
         let plan = &generation.shared.plan;
         let settings = plan.limits.server(self.closing.clone());
-        let tls = plan.tls.clone();
+        // Loopback needs none.
+        let tls = plan.tls.clone().filter(|_| role == Role::Front);
         tasks.spawn_local(async move {
             let core = counted.core.clone();
             // Answers are written whole; waiting for more to send would only delay them.
@@ -188,7 +234,8 @@ impl Worker {
                     }
                 }
             };
-            let served = server::serve(io, peer, &core.server, &settings, &*core);
+            let entry = Entry { core: &core, role };
+            let served = server::serve(io, peer, &core.server, &settings, &entry);
             core.server.sweeper.turns(served).await;
             drop(counted);
         });
@@ -196,11 +243,12 @@ impl Worker {
 }
 
 /// The next connection of any listener; waits for ever when there is none to listen on.
-async fn accept(listening: &[(TcpListener, InFlight)]) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listening: &[Open]) -> io::Result<(TcpStream, SocketAddr, Role)> {
     std::future::poll_fn(|cx| {
-        for (listener, _) in listening {
+        for Open { listener, role, .. } in listening {
             if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
-                return std::task::Poll::Ready(accepted);
+                let with_role = |(stream, address)| (stream, address, role.clone());
+                return std::task::Poll::Ready(accepted.map(with_role));
             }
         }
         std::task::Poll::Pending

@@ -120,7 +120,11 @@ impl FieldReader {
     }
 
     /// The length of the whole section, start line included, once the empty line was read.
-    pub(crate) fn advance_within(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
+    pub(crate) fn advance_within(
+        &mut self,
+        bytes: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<usize>, Malformed> {
         let whole = self.advance(bytes, limits)?;
         let length = if whole { self.lines.line } else { bytes.len() };
         if length > limits.bytes_max {
@@ -270,7 +274,9 @@ mod tests {
     #[test]
     fn usual_lines_are_read_like_all_others() {
         let limits = HeadLimits::default();
-        for line in ["Host: a", "x: 1 2", "x: \u{e9}", "content-type: text/html", "x: y\tz", "x:y", "x:  y", "x: y "] {
+        for line in
+            ["Host: a", "x: 1 2", "x: \u{e9}", "content-type: text/html", "x: y\tz", "x:y", "x:  y", "x: y "]
+        {
             let text = format!("{line}\r\n\r\n");
             let (mut whole, mut bytewise) = (FieldReader::new(), FieldReader::new());
             assert_eq!(whole.advance(text.as_bytes(), &limits), Ok(true), "{line}");

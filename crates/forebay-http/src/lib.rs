@@ -11,6 +11,7 @@ pub mod forwarded;
 pub mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod guard;
 pub mod head;
 pub mod io;
 pub mod name;

@@ -127,7 +127,9 @@ impl Section {
 
     /// Whether a recognised list field has the element `token`, compared without case.
     pub fn lists(&self, name: Name, token: &str) -> bool {
-        self.get_all(name).flat_map(crate::fields::list).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+        self.get_all(name)
+            .flat_map(crate::fields::list)
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// Adds a field behind the others. The caller vouches for its syntax: no control bytes.

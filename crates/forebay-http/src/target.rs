@@ -79,7 +79,20 @@ static HOST: [bool; 256] = {
     while byte < 128 {
         let symbol = matches!(
             byte as u8,
-            b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'%'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b';'
+                | b'='
         );
         table[byte] = symbol || (byte as u8).is_ascii_alphanumeric();
         byte += 1;

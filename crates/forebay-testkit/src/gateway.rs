@@ -13,7 +13,7 @@ use forebay_discovery::{Answer, Discovery, Part, Place, Resolve, ResolveFailure,
 use forebay_gateway::plan::Plan;
 use forebay_gateway::probe::{ProbeTls, Prober};
 use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes, plan};
-use forebay_gateway::{Gateway, Surroundings};
+use forebay_gateway::{Gateway, GatewayError, Surroundings};
 use forebay_http::timer::Sweeper;
 use forebay_shutdown::{Event, Machine, Phase, Shutdown, Signal, Summary};
 use forebay_telemetry::metrics::Registry;
@@ -143,7 +143,26 @@ impl RunningGateway {
     /// # Panics
     /// When the configuration is wrong.
     pub fn reload(&self, toml: &str) -> u64 {
+        self.try_reload(toml).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Puts another configuration in force if what it listens on can be had.
+    ///
+    /// # Errors
+    /// As [`Gateway::reload`].
+    ///
+    /// # Panics
+    /// When the configuration is wrong.
+    pub fn try_reload(&self, toml: &str) -> Result<u64, GatewayError> {
         self.wait(self.gateway().reload(planned(toml, &[])))
+    }
+
+    /// Where the processes of this machine reach a service.
+    ///
+    /// # Panics
+    /// When the service has no local port.
+    pub fn local_address(&self, service: &str) -> SocketAddr {
+        self.gateway().local_address(service).expect("the service has no local port")
     }
 
     /// Waits for something of the gateway's.

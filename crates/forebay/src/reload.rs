@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use forebay_shutdown::Machine;
 
-use crate::commands::serve::level;
+use crate::commands::serve::{gateway_message, level};
 use crate::configuration;
 use crate::control::Control;
 use crate::message::Message;
@@ -33,11 +33,17 @@ pub(crate) async fn reload(
             return reject(told, why, text.clone(), text);
         }
     };
+    let generation = match control.gateway.reload(plan).await {
+        Ok(generation) => generation,
+        Err(error) => {
+            let text = gateway_message(&error).text();
+            return reject(told, why, text.clone(), text);
+        }
+    };
     let restart = control.started.restart_needed(&loaded);
     if !restart.is_empty() {
         tracing::warn!(settings = restart.join(", "), "these settings change with the next restart");
     }
-    let generation = control.gateway.reload(plan).await;
     *machine = Machine::new(loaded.value.shutdown.settings());
     control.log.set_level(level(loaded.value.log.level));
     told.borrow_mut().accepted(&loaded, generation);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use forebay_admin::AdminSettings;
 use forebay_config::{Check, Name, Settings, Spanned};
-use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
+use forebay_gateway::settings::{
+    GatewaySettings, RouteSettings, ServiceSettings, check_local_ports, check_routes,
+};
 use forebay_shutdown::ShutdownSettings;
 use forebay_store::StateSettings;
 
@@ -66,5 +68,8 @@ pub(crate) enum LogFormat {
 impl Root {
     fn check(&self, check: &mut Check<'_, '_>) {
         check_routes(&self.route, check);
+        let front = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));
+        let listeners: Vec<_> = front.chain([("admin.listen", self.admin.listen)]).collect();
+        check_local_ports(self.service.iter(), &listeners, check);
     }
 }

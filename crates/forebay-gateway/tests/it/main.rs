@@ -6,6 +6,7 @@ mod fields;
 mod interim;
 mod internal;
 mod life;
+mod local_ports;
 mod malformed;
 mod retries;
 mod routing;

@@ -25,7 +25,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
         return exit::bad_configuration();
     };
     let files: Vec<String> = loaded.files().iter().map(|file| file.display().to_string()).collect();
-    let (services, routes) = (counted(plan.services.len(), "service"), counted(plan.routes.len(), "route"));
+    let (services, routes) =
+        (counted(plan.services.len(), "service"), counted(loaded.value.route.len(), "route"));
     say!("{}: {services}, {routes}; no problems", files.join(", "));
     ExitCode::SUCCESS
 }

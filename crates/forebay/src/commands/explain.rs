@@ -1,10 +1,11 @@
 //! `forebay explain`: why a setting is what it is, and what would happen to a request.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use forebay_gateway::plan::{Answer, Plan};
-use forebay_gateway::stage::{Verdict, decide};
+use forebay_gateway::plan::{Answer, Plan, Service};
+use forebay_gateway::stage::{Role, Verdict, decide};
 use forebay_http::framing;
 use forebay_http::problem::Problem;
 use forebay_http::{RequestHead, Scheme};
@@ -96,10 +97,15 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let decision = decide(&plan, &head, framing);
-    if let Some(route) = decision.route {
-        let place = loaded.place(loaded.value.route[route].pattern.origin);
-        say!("{:<10} {:<38} {place}", "route", plan.routes[route].pattern);
+    let (role, local) = listener(&plan, &head);
+    let decision = decide(&plan, &role, local, &head, framing);
+    match (decision.route, role) {
+        (Some(route), Role::Front) => {
+            let place = loaded.place(loaded.value.route[route].pattern.origin);
+            say!("{:<10} {:<38} {place}", "route", plan.routes[route].pattern);
+        }
+        (_, Role::Service(name)) => say!("{:<10} the local port of service {name}", "listener"),
+        (None, Role::Front) => {}
     }
     match decision.verdict {
         Verdict::Refuse(problem) => print_refusal(&problem),
@@ -107,6 +113,18 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
         Verdict::Forward(service) => print_service(&plan, decision.route, service),
     }
     ExitCode::SUCCESS
+}
+
+/// The service port that the request is for, or else the front.
+fn listener(plan: &Plan, head: &RequestHead) -> (Role, SocketAddr) {
+    let port = head.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let is_loopback = ["127.0.0.1", "localhost", "[::1]"].contains(&head.host());
+    let has_port = |service: &&Service| service.local.is_some_and(|local| local.port == port);
+    match plan.services.iter().find(has_port).filter(|_| is_loopback) {
+        Some(service) => (Role::Service(service.name.clone()), local),
+        None => (Role::Front, local),
+    }
 }
 
 fn request_head(arguments: &RequestArguments) -> Result<RequestHead, Message> {

@@ -12,7 +12,7 @@ use forebay_gateway::listener::{ListenError, listen};
 use forebay_gateway::plan::Plan;
 use forebay_gateway::probe::ProbeTls;
 use forebay_gateway::settings::AccessLogFormat;
-use forebay_gateway::{Gateway, Surroundings};
+use forebay_gateway::{Gateway, GatewayError, Surroundings};
 use forebay_shutdown::Shutdown;
 use forebay_store::{StateDirectory, StateError};
 use forebay_telemetry::access::{AccessLog, AccessSettings};
@@ -60,7 +60,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         shutdown: Shutdown::new(),
     };
     let gateway = Gateway::start(plan, &listeners, workers, access.clone(), surroundings.clone())
-        .map_err(|error| Message::new(whole(&error)))?;
+        .map_err(|error| gateway_message(&error))?;
     // The cores have sockets of their own; these would keep the ports open after them.
     drop(listeners);
     let addresses: Vec<String> = root.gateway.listen.iter().map(SocketAddr::to_string).collect();
@@ -86,15 +86,24 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
 
 fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
     let bound = addresses.iter().map(|&address| listen(address)).collect::<Result<_, ListenError>>();
-    bound.map_err(|error| {
-        let message = Message::new(whole(&error)).help(error.help());
-        match error {
-            ListenError::InUse(_) => message.note(
-                "a listener needs its port to itself: shared with another process, requests would be lost",
-            ),
-            _ => message,
-        }
-    })
+    bound.map_err(|error| listen_message(&error))
+}
+
+fn listen_message(error: &ListenError) -> Message {
+    let message = Message::new(whole(error)).help(error.help());
+    match error {
+        ListenError::InUse(_) => message
+            .note("a listener needs its port to itself: shared with another process, requests would be lost"),
+        _ => message,
+    }
+}
+
+/// Why the gateway did not start, or did not take a configuration.
+pub(crate) fn gateway_message(error: &GatewayError) -> Message {
+    match error {
+        GatewayError::ServicePort(error) => listen_message(error),
+        _ => Message::new(whole(error)),
+    }
 }
 
 fn state_message(error: &StateError) -> Message {

@@ -6,21 +6,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use forebay_http::problem::{Fault, Problem};
-use forebay_http::{Name, RequestHead};
+use crate::head::RequestHead;
+use crate::name::Name;
+use crate::problem::{Fault, Problem};
 
-/// Checks `Host` and `Origin` of a request that arrived at `local`.
+/// Checks `Host` and `Origin` of a request that arrived at `local`. `listener` is what the refusal calls it: `admin
+/// listener`.
 ///
 /// # Errors
 /// 421 (RFC 9110 §15.5.20) when the authority is not this listener's, under one of a loopback listener's names, with its
 /// port or none; 403 when an `Origin` (RFC 6454) is not the request's own.
-pub fn guard(head: &RequestHead, local: SocketAddr) -> Result<(), Problem> {
+pub fn guard(head: &RequestHead, local: SocketAddr, listener: &str) -> Result<(), Problem> {
     // HTTP/1.0 allows no `Host`, and old health checkers send none. Browsers always do.
     if !head.authority().is_empty() && !names(head.authority(), local) {
-        return Err(foreign_host(local));
+        return Err(foreign_host(local, listener));
     }
     let own = |origin: &[u8]| is_own_origin(origin, head);
-    if head.fields().get_all(Name::Origin).all(own) { Ok(()) } else { Err(foreign_origin()) }
+    if head.fields().get_all(Name::Origin).all(own) { Ok(()) } else { Err(foreign_origin(listener)) }
 }
 
 /// Whether an authority is a name of this listener.
@@ -60,26 +62,27 @@ fn is_own_origin(origin: &[u8], head: &RequestHead) -> bool {
     scheme == head.scheme().text() && authority.eq_ignore_ascii_case(head.authority())
 }
 
-fn foreign_host(local: SocketAddr) -> Problem {
+fn foreign_host(local: SocketAddr, listener: &str) -> Problem {
     let detail = format!(
-        "the request is for another host than this admin listener, as when a web page's name is pointed here \
+        "the request is for another host than this {listener}, as when a web page's name is pointed here \
          (DNS rebinding); use http://localhost:{}/, and tunnel to the same port number",
         local.port()
     );
     Problem::new(421, "foreign-host", Fault::Client, detail)
 }
 
-fn foreign_origin() -> Problem {
-    let detail = "a web page of another origin sent this request; the admin listener serves no other pages. \
-                  Outside a browser, leave out the Origin field";
+fn foreign_origin(listener: &str) -> Problem {
+    let detail = format!(
+        "a web page of another origin sent this request, and this {listener} serves no pages of others. Outside a \
+         browser, leave out the Origin field"
+    );
     Problem::new(403, "foreign-origin", Fault::Client, detail)
 }
 
 #[cfg(test)]
 mod tests {
-    use forebay_http::Scheme;
-
     use super::*;
+    use crate::head::Scheme;
 
     #[track_caller]
     fn check(local: &str, host: &str, origin: &str, expected: u16) {
@@ -90,7 +93,8 @@ mod tests {
         for origin in origin.split_whitespace() {
             head.fields_mut().append("origin", origin.as_bytes());
         }
-        let status = guard(&head, local.parse().unwrap()).map_or_else(|problem| problem.status, |()| 200);
+        let status =
+            guard(&head, local.parse().unwrap(), "listener").map_or_else(|problem| problem.status, |()| 200);
         assert_eq!(status, expected, "{local}, Host {host:?}, Origin {origin:?}");
     }
 
