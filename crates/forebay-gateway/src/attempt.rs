@@ -12,7 +12,7 @@ use forebay_http::problem::{Fault, Problem};
 use forebay_http::reader::ReadError;
 use forebay_http::server::Request;
 use forebay_http::writer::Delimit;
-use forebay_http::{Method, Name, ResponseHead};
+use forebay_http::{Method, Name, ResponseHead, Section};
 use forebay_retry::Ending;
 
 use crate::forward::Errand;
@@ -66,6 +66,8 @@ struct Sending {
     /// Until when the client's body is not read, because the upstream has not asked for it.
     awaits_continue: Option<Moment>,
     is_done: bool,
+    /// When this attempt has taken too long.
+    until: Moment,
 }
 
 /// Makes one attempt. A kept connection that turns out to be closed is replaced once by a fresh one: that the upstream
@@ -133,6 +135,8 @@ async fn try_on(
         Some(_) => Delimit::Close,
         None => delimit_request(request.head.method(), request.framing),
     };
+    let until = errand.service.retry.attempt_deadline(started, errand.deadline);
+    tell_next_hop(errand, request.head.fields_mut(), until, started, visit.attempts);
     let upgrade = errand.hop.upgrade.as_deref();
     connection.start_request(&request.head, delimit, upgrade);
     let mut sending = Sending {
@@ -141,6 +145,7 @@ async fn try_on(
         awaits_continue: (errand.hop.expects_continue && replay.taken() == 0)
             .then(|| started + CONTINUE_TIME),
         is_done: false,
+        until,
     };
     let mut interim = 0;
     loop {
@@ -178,7 +183,9 @@ async fn try_on(
                     return Outcome::ClientGone;
                 }
             }
-            Event::TimedOut => return Outcome::Failed(Ending::TimedOut, timeout_problem(errand)),
+            Event::TimedOut => {
+                return Outcome::Failed(Ending::TimedOut, timeout_problem(errand, until, request.received));
+            }
             Event::Broken(error) => return broken(errand, &connection, &error),
             Event::ClientBroken(ReadError::Malformed(malformed)) => {
                 return Outcome::Refused(Problem::malformed(malformed));
@@ -189,6 +196,16 @@ async fn try_on(
             Event::ClientBroken(_) => return Outcome::ClientGone,
             Event::ClientStalled => return Outcome::Refused(Problem::body_timeout()),
         }
+    }
+}
+
+/// How long we wait, and which attempt this is where it is not the first.
+fn tell_next_hop(errand: &Errand<'_>, fields: &mut Section, until: Moment, now: Moment, attempt: u32) {
+    fields.remove(Name::ForebayTimeoutMs);
+    fields.add_number(Name::ForebayTimeoutMs, forebay_retry::left_ms(until, now));
+    if let Some(count) = errand.nesting.tell(attempt) {
+        fields.remove(Name::ForebayAttempt);
+        fields.add_number(Name::ForebayAttempt, count.into());
     }
 }
 
@@ -216,9 +233,9 @@ fn poll_event(
         Poll::Ready(Err(error)) => return Poll::Ready(Event::Broken(error)),
         Poll::Pending => {}
     }
-    let until = sending.awaits_continue.map_or(errand.deadline, |due| due.min(errand.deadline));
+    let until = sending.awaits_continue.map_or(sending.until, |due| due.min(sending.until));
     ready!(request.timer.poll_until(cx, until));
-    if until < errand.deadline {
+    if until < sending.until {
         return Poll::Ready(Event::ContinueDue);
     }
     // Everything that came was passed on, so the upstream waits as we do.
@@ -319,7 +336,16 @@ fn connect_problem(error: &ConnectError, errand: &Errand<'_>) -> Problem {
     }
 }
 
-fn timeout_problem(errand: &Errand<'_>) -> Problem {
-    let detail = format!("service {} did not answer within {:?}", errand.service.name, errand.route.timeout);
+fn timeout_problem(errand: &Errand<'_>, until: Moment, received: Moment) -> Problem {
+    let (service, timeout) = (&errand.service.name, errand.route.timeout);
+    let detail = match errand.service.retry.attempt_timeout {
+        Some(attempt) if until < errand.deadline => {
+            format!("service {service} did not answer within {attempt:?}")
+        }
+        _ if errand.deadline < received + timeout => {
+            format!("service {service} did not answer before the caller's time was over")
+        }
+        _ => format!("service {service} did not answer within {timeout:?}"),
+    };
     Problem::new(504, "upstream-timeout", Fault::Upstream, detail)
 }

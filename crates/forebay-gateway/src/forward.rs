@@ -1,13 +1,14 @@
 //! Sends one request to a service: picks an endpoint, attempts, and attempts again where that is safe and may help.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use forebay_balance::{Pick, Request as PickRequest, Standing, Tried};
 use forebay_clock::Moment;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::server::Request;
-use forebay_retry::{Attempt, Ending, Reason, Verdict};
+use forebay_http::{Name, ResponseHead};
+use forebay_retry::{Attempt, Ending, Nesting, Reason, Verdict};
 
 use crate::attempt::{self, Outcome};
 use crate::core::Core;
@@ -33,6 +34,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) service: &'a Service,
     pub(crate) place: usize,
     pub(crate) deadline: Moment,
+    /// Which attempt of its caller's the request is.
+    pub(crate) nesting: Nesting,
     pub(crate) hop: Hop,
 }
 
@@ -47,6 +50,11 @@ pub(crate) async fn forward(
     visit: &mut Visit,
 ) {
     let plan = &generation.shared.plan;
+    let fields = request.head.fields_mut();
+    let own = request.received + route.timeout;
+    let deadline = forebay_retry::shortened(own, request.received, fields.get(Name::ForebayTimeoutMs));
+    let nesting = Nesting::read(fields.get(Name::ForebayAttempt));
+    fields.remove(Name::ForebayAttempt);
     let errand = Errand {
         core,
         generation,
@@ -54,7 +62,8 @@ pub(crate) async fn forward(
         route,
         service: &plan.services[place],
         place,
-        deadline: request.received + route.timeout,
+        deadline,
+        nesting,
         hop,
     };
     request.body.limit(route.body_bytes_max);
@@ -68,6 +77,10 @@ impl Errand<'_> {
         let shared = &self.generation.shared.services[self.place];
         let budget = &self.generation.services[self.place].budget;
         budget.deposit(request.received);
+        if self.deadline <= request.received {
+            return refuse(&mut request.responder, request.timer, &expired(), visit).await;
+        }
+        let mut waited = Duration::ZERO;
         let mut tried = Tried::default();
         let mut replay = Replay::new(self.service.retry.attempts_max, request.head.method(), request.framing);
         let Some(mut pick) = self.pick(upstreams, &tried, request.received) else {
@@ -86,18 +99,18 @@ impl Errand<'_> {
             let (ending, problem) = match outcome {
                 Outcome::Answered(connection, head, rest) => {
                     upstream.endpoint.live.trust();
-                    let ending = Ending::Answered { status: head.status() };
+                    let ending = answered(&head);
                     if !self.service.retry.conditions.cover(ending)
                         || visit.attempts >= self.service.retry.attempts_max
                     {
                         return relay::response(self, upstream, connection, (head, rest), request, visit)
                             .await;
                     }
-                    match self.decide(ending, upstreams, &mut tried, pick, request, &replay, visit) {
+                    match self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit) {
                         Ok((next, wait)) => {
                             drop((busy, connection));
-                            pick = next;
-                            request.timer.sleep_until(wait).await;
+                            (pick, waited) = (next, wait);
+                            request.timer.sleep_until(self.core.now() + wait).await;
                             continue;
                         }
                         Err(_) => {
@@ -122,10 +135,10 @@ impl Errand<'_> {
             if !matches!(ending, Ending::TimedOut | Ending::Answered { .. }) {
                 upstream.endpoint.live.suspect_until(self.core.now() + SUSPECT_TIME);
             }
-            match self.decide(ending, upstreams, &mut tried, pick, request, &replay, visit) {
+            match self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit) {
                 Ok((next, wait)) => {
-                    pick = next;
-                    request.timer.sleep_until(wait).await;
+                    (pick, waited) = (next, wait);
+                    request.timer.sleep_until(self.core.now() + wait).await;
                 }
                 Err(reason) => {
                     let mut problem = explain(problem, reason, visit.attempts);
@@ -152,26 +165,34 @@ impl Errand<'_> {
         last: Pick,
         request: &Request<'_>,
         replay: &Replay,
+        waited: Duration,
         visit: &Visit,
-    ) -> Result<(Pick, Moment), Reason> {
+    ) -> Result<(Pick, Duration), Reason> {
         let now = self.core.now();
-        tried.insert(last.index);
-        let next = self.pick(upstreams, tried, now).unwrap_or(last);
         let facts = Attempt {
             number: visit.attempts,
             ending,
             idempotent: request.head.method().is_idempotent(),
             body_replayable: replay.is_whole(),
             answered: request.responder.has_started(),
-            another_endpoint: next.standing == Standing::Untried,
+            another_endpoint: false,
             deadline: self.deadline,
+            waited,
+            is_retry_of_caller: self.nesting.is_retry(),
         };
+        if let Some(reason) = self.service.retry.objection(&facts) {
+            return Err(reason);
+        }
+        // Only now: a turn that is not taken would skew the round.
+        tried.insert(last.index);
+        let next = self.pick(upstreams, tried, now).unwrap_or(last);
+        let facts = Attempt { another_endpoint: next.standing == Standing::Untried, ..facts };
         let metrics = &self.generation.shared.services[self.place].metrics;
         let budget = &self.generation.services[self.place].budget;
         match self.service.retry.decide(&facts, budget, now, &mut self.core.rng.borrow_mut()) {
             Verdict::Again { after } => {
                 metrics.retries.inc(self.core.metrics);
-                Ok((next, now + after))
+                Ok((next, after))
             }
             Verdict::Stop(reason) => {
                 if reason == Reason::BudgetExhausted {
@@ -187,6 +208,19 @@ impl Errand<'_> {
         let problem = Problem::new(503, "no-endpoint", Fault::Upstream, detail);
         Problem { retry_after_s: Some(RETRY_AFTER_S), ..problem }
     }
+}
+
+/// The ending that a whole response head is.
+fn answered(head: &ResponseHead) -> Ending {
+    let field = head.fields().get(Name::RetryAfter);
+    let retry_after = field.and_then(|value| forebay_retry::retry_after(value, SystemTime::now()));
+    Ending::Answered { status: head.status(), retry_after }
+}
+
+/// The caller had no time left when its request came.
+fn expired() -> Problem {
+    let detail = "the caller's time was over when the request arrived (forebay-timeout-ms: 0)";
+    Problem::new(504, "deadline-expired", Fault::Client, detail)
 }
 
 /// Says with the failure why it was left at that.

@@ -54,6 +54,7 @@ fn forget_claims(head: &mut RequestHead) {
                 | Name::XForwardedHost
                 | Name::XForwardedPort
                 | Name::XRealIp
+                | Name::ForebayAttempt
         )
     });
 }

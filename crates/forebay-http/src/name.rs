@@ -61,6 +61,9 @@ names! {
     Authorization = "authorization",
     Cookie = "cookie",
     IdempotencyKey = "idempotency-key",
+    RetryAfter = "retry-after",
+    ForebayAttempt = "forebay-attempt",
+    ForebayTimeoutMs = "forebay-timeout-ms",
 }
 
 /// Names are compared padded to this, as four machine words; none is longer.

@@ -9,6 +9,7 @@ use std::fmt;
 use crate::buffer::Buffer;
 use crate::fields::Fields;
 use crate::name::Name;
+use crate::writer::decimal;
 
 /// Arenas and field lists a thread keeps for the next head.
 const POOLED_MAX: usize = 512;
@@ -151,6 +152,12 @@ impl Section {
         self.arena.added.extend_from_slice(b"\r\n");
         let name = Span { len: name.len - 2, ..name };
         self.arena.slots.push(Slot { name, value, known, removed: false });
+    }
+
+    /// Adds a recognised field with a number.
+    pub fn add_number(&mut self, known: Name, number: u64) {
+        let mut digits = [0; 20];
+        self.add(known, decimal(number, &mut digits));
     }
 
     /// Adds a recognised field with the value that another has; nothing when there is none.

@@ -1,5 +1,7 @@
 //! The facts about an attempt that has ended. Judges nothing.
 
+use std::time::Duration;
+
 use forebay_clock::Moment;
 
 /// What the caller knows when an attempt has not brought the response it wanted.
@@ -19,6 +21,10 @@ pub struct Attempt {
     pub another_endpoint: bool,
     /// When the client must have its answer, all attempts included; [`Moment::NEVER`] without a limit.
     pub deadline: Moment,
+    /// How long this request waited before this attempt; zero before the first.
+    pub waited: Duration,
+    /// Whether the request as it came was somebody's retry already: see [`crate::Nesting`].
+    pub is_retry_of_caller: bool,
 }
 
 /// How an attempt ended.
@@ -32,10 +38,12 @@ pub enum Ending {
     Broken,
     /// No response began in time, although some of the request was written.
     TimedOut,
-    /// A whole response head arrived. A struct variant, since `Retry-After` will join the status.
+    /// A whole response head arrived.
     Answered {
         /// The status code.
         status: u16,
+        /// How long the origin asks to be left alone: its `Retry-After` ([`crate::retry_after`]).
+        retry_after: Option<Duration>,
     },
     /// The response had begun and then broke.
     BrokenMidway,
@@ -45,6 +53,19 @@ impl Ending {
     /// Whether the origin may have seen any of the request; if not, even a POST is safe to try again.
     pub const fn was_sent(self) -> bool {
         !matches!(self, Ending::ConnectFailed | Ending::BrokenUnsent)
+    }
+
+    /// How long the origin asked to be left alone; nothing when it did not.
+    pub(crate) fn retry_after(self) -> Duration {
+        match self {
+            Ending::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Whether it may mean that the origin has too much to do, rather than that one endpoint is gone.
+    pub const fn may_mean_overload(self) -> bool {
+        matches!(self, Ending::TimedOut | Ending::Answered { .. })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use forebay_config::Settings;
 
 /// Exponential backoff: each retry may wait twice as long as the one before, up to a limit, and jitter spreads
 /// the waits (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
@@ -16,12 +17,18 @@ pub struct Backoff {
     pub jitter: Jitter,
 }
 
-/// How a wait is drawn from its window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How a wait is drawn, by the names of the article.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Settings)]
 pub enum Jitter {
+    /// The whole window, always: clients that failed together come back together.
+    None,
     /// Anywhere between nothing and the whole window. The default: it spreads clients best for the least work.
     #[default]
     Full,
+    /// Half the window, and anywhere within the other half: never at once.
+    Equal,
+    /// Anywhere between `base` and three times the wait before: windows that follow chance instead of the count.
+    Decorrelated,
 }
 
 impl Default for Backoff {
@@ -40,13 +47,25 @@ impl Backoff {
         Duration::from_nanos(doubled_ns).min(self.max)
     }
 
-    /// The wait before retry number `retry`; the first is 1.
-    pub fn wait(&self, retry: u32, rng: &mut Rng) -> Duration {
-        let window_ns = self.window(retry).as_nanos() as u64;
+    /// The wait before retry number `retry`, of which the first is 1. `before` is the wait before the last one.
+    pub fn wait(&self, retry: u32, before: Duration, rng: &mut Rng) -> Duration {
+        let window = self.window(retry);
         match self.jitter {
-            Jitter::Full => Duration::from_nanos(rng.u64(..=window_ns)),
+            Jitter::None => window,
+            Jitter::Full => between(Duration::ZERO, window, rng),
+            Jitter::Equal => between(window / 2, window, rng),
+            Jitter::Decorrelated => {
+                let longest = before.max(self.base).saturating_mul(3);
+                between(self.base, longest, rng).min(self.max)
+            }
         }
     }
+}
+
+/// Durations beyond 584 years count as that.
+fn between(least: Duration, most: Duration, rng: &mut Rng) -> Duration {
+    let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(rng.u64(ns(least)..=ns(most).max(ns(least))))
 }
 
 #[cfg(test)]
@@ -73,7 +92,7 @@ mod tests {
         let mut rng = Rng::with_seed(11);
         let mut tenths = [0; 10];
         for _ in 0..DRAWS {
-            let wait = backoff.wait(3, &mut rng);
+            let wait = backoff.wait(3, Duration::ZERO, &mut rng);
             tenths[(wait.as_nanos() * 10 / ms(400).as_nanos()).min(9) as usize] += 1;
         }
         // Five standard deviations of a binomial count.
@@ -84,16 +103,49 @@ mod tests {
         );
     }
 
+    #[test]
+    fn without_jitter_a_wait_is_its_window() {
+        let backoff = Backoff { base: ms(100), max: ms(1000), jitter: Jitter::None };
+        let waits = (1..=5).map(|retry| backoff.wait(retry, ms(7), &mut Rng::with_seed(1)));
+        assert_eq!(waits.collect::<Vec<_>>(), [ms(100), ms(200), ms(400), ms(800), ms(1000)]);
+    }
+
+    #[test]
+    fn decorrelated_waits_follow_the_wait_before() {
+        let backoff = Backoff { base: ms(100), max: ms(1000), jitter: Jitter::Decorrelated };
+        let mut rng = Rng::with_seed(5);
+        let mut longest = |before| (0..2000).map(|_| backoff.wait(1, before, &mut rng)).max().unwrap();
+        // Three times the wait before, or the base where there was none.
+        assert!((ms(295)..=ms(300)).contains(&longest(Duration::ZERO)));
+        assert!((ms(590)..=ms(600)).contains(&longest(ms(200))));
+        assert_eq!(longest(ms(900)), ms(1000));
+    }
+
     proptest! {
         #[test]
-        fn no_wait_leaves_its_window(base_ns: u64, base_s: u32, max_ns: u64, retry: u32, seed: u64) {
+        fn no_wait_leaves_its_bounds(
+            base_ns: u64,
+            base_s: u32,
+            max_ns: u64,
+            before_ns: u64,
+            retry: u32,
+            seed: u64,
+        ) {
             let base = Duration::from_secs(base_s.into()) + Duration::from_nanos(base_ns);
-            let max = Duration::from_nanos(max_ns);
-            let backoff = Backoff { base, max, jitter: Jitter::Full };
-            let wait = backoff.wait(retry, &mut Rng::with_seed(seed));
-            prop_assert!(wait <= backoff.window(retry));
-            prop_assert!(backoff.window(retry) <= max);
-            prop_assert!(backoff.window(retry) <= backoff.window(retry.saturating_add(1)));
+            let (max, before) = (Duration::from_nanos(max_ns), Duration::from_nanos(before_ns));
+            for jitter in [Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated] {
+                let backoff = Backoff { base, max, jitter };
+                let window = backoff.window(retry);
+                let wait = backoff.wait(retry, before, &mut Rng::with_seed(seed));
+                let (least, most) = match jitter {
+                    Jitter::None => (window, window),
+                    Jitter::Full => (Duration::ZERO, window),
+                    Jitter::Equal => (window / 2, window),
+                    Jitter::Decorrelated => (base.min(max), max),
+                };
+                prop_assert!((least..=most).contains(&wait), "{jitter:?}: {wait:?} of {least:?} to {most:?}");
+                prop_assert!(window <= max && window <= backoff.window(retry.saturating_add(1)));
+            }
         }
     }
 }

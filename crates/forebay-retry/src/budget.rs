@@ -1,10 +1,12 @@
 //! Keeps retries a small share of requests, so that an outage is never multiplied. Knows nothing of any one request.
 //!
-//! A leaky token bucket after Finagle's `RetryBudget`, whose parameters Linkerd took over too (20%, 10 a second,
-//! 10 s). Every request earns part of a token, every retry spends a whole one, and what is unspent leaks away over
-//! a window: good times an hour ago do not pay for a storm now. One thing differs: Finagle adds its floor to
-//! the earnings, here the larger of both counts. So a busy service stays strictly within its ratio, and only
-//! one too small to earn a floor is given it.
+//! A leaky token bucket after Finagle's `RetryBudget`, which Linkerd took over too. Every request earns part of a token,
+//! every retry spends a whole one, and what is unspent leaks away over a window: good times do not pay for a storm.
+//! Two things differ. Finagle adds its floor to the earnings, here the larger of both counts: a busy service stays
+//! strictly within its ratio, and only one too small to earn a floor is given it. And Finagle's ten seconds of savings
+//! may all be spent in an outage's first two, on top of what comes in: four tenths more load where a fifth was meant.
+//! Here the window is a second, and the savings of one window are taken off the earnings of the next ten, so that the
+//! ratio is what it says over any ten windows.
 //!
 //! **Cost.** Cores share one cache line, and a request must not pay for fetching it. So each core counts its own
 //! requests in a plain cell and hands them over [`BATCH`] at a time. Earned tokens become spendable and
@@ -28,6 +30,9 @@ const TICKS: u64 = 64;
 /// budget, three tokens at 20%, and the shared line is touched in one request of sixteen.
 const BATCH: u32 = 16;
 
+/// Over so many windows the ratio holds, savings included.
+const GUARANTEE_WINDOWS: u64 = 10;
+
 /// How many retries a service may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetSettings {
@@ -41,13 +46,13 @@ pub struct BudgetSettings {
 
 impl Default for BudgetSettings {
     fn default() -> BudgetSettings {
-        BudgetSettings { ratio_permille: 200, floor_per_s: 10, window: Duration::from_secs(10) }
+        BudgetSettings { ratio_permille: 200, floor_per_s: 10, window: Duration::from_secs(1) }
     }
 }
 
 /// The retry tokens of one service, shared by all cores.
 ///
-/// Over any time `t`, retries stay within `ratio × requests + floor × (t + window)`, whatever the cores do at the
+/// Over any `t` of ten windows or more, retries stay within `ratio × requests + floor × (t + window)`, whatever the cores do at the
 /// same time: all amounts change by single atomic operations, and each tick has one winner. The ordering is relaxed
 /// because nothing else is published through it.
 #[derive(Debug)]
@@ -56,6 +61,8 @@ impl Default for BudgetSettings {
 pub struct Budget {
     settings: BudgetSettings,
     window_ns: u64,
+    /// Thousandths of a token that a request earns.
+    earns: u64,
     /// Requests since the last tick.
     deposited: AtomicU64,
     /// Spendable now.
@@ -73,6 +80,7 @@ impl Budget {
         Budget {
             settings,
             window_ns,
+            earns: u64::from(settings.ratio_permille) * GUARANTEE_WINDOWS / (GUARANTEE_WINDOWS + 1),
             deposited: AtomicU64::new(0),
             tokens: AtomicU64::new(reserve),
             earned: AtomicU64::new(reserve),
@@ -118,7 +126,7 @@ impl Budget {
         }
         // Whatever is older than a window has leaked away whole.
         let passed_ns = passed_ns.min(self.window_ns);
-        let by_requests = self.deposited.swap(0, Relaxed).saturating_mul(self.settings.ratio_permille.into());
+        let by_requests = self.deposited.swap(0, Relaxed).saturating_mul(self.earns);
         let income = by_requests.max(floor(self.settings.floor_per_s, passed_ns));
         for amount in [&self.tokens, &self.earned] {
             amount.update(Relaxed, Relaxed, |amount| {

@@ -1,6 +1,6 @@
 //! Which endings of an attempt are worth another one.
 
-use crate::Ending;
+use crate::{Condition, Ending};
 
 /// The endings after which a policy considers another attempt.
 ///
@@ -27,13 +27,27 @@ impl Default for Conditions {
 }
 
 impl Conditions {
+    /// Those that are written out.
+    pub fn of(written: &[Condition]) -> Conditions {
+        let statuses = written.iter().filter_map(|condition| match condition {
+            Condition::Status(status @ 400..=599) => Some(*status),
+            _ => None,
+        });
+        Conditions {
+            connect: written.contains(&Condition::Connect),
+            reset: written.contains(&Condition::Reset),
+            timeout: written.contains(&Condition::Timeout),
+            statuses: statuses.fold(Statuses::NONE, Statuses::with),
+        }
+    }
+
     /// Whether such an ending is worth another attempt. Cheap enough to ask about every response.
     pub const fn cover(&self, ending: Ending) -> bool {
         match ending {
             Ending::ConnectFailed => self.connect,
             Ending::BrokenUnsent | Ending::Broken => self.reset,
             Ending::TimedOut => self.timeout,
-            Ending::Answered { status } => self.statuses.contains(status),
+            Ending::Answered { status, .. } => self.statuses.contains(status),
             Ending::BrokenMidway => false,
         }
     }
@@ -87,7 +101,7 @@ mod tests {
 
     #[test]
     fn by_default_gateway_errors_are_retried_and_other_answers_are_not() {
-        let covered = |status| Conditions::default().cover(Ending::Answered { status });
+        let covered = |status| Conditions::default().cover(Ending::Answered { status, retry_after: None });
         assert!([502, 503, 504].into_iter().all(covered));
         assert!(![200, 302, 404, 429, 500, 501].into_iter().any(covered));
     }

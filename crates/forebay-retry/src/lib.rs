@@ -24,6 +24,8 @@
 //!     answered: false,
 //!     another_endpoint: true,
 //!     deadline: now + Duration::from_secs(15),
+//!     waited: Duration::ZERO,
+//!     is_retry_of_caller: false,
 //! };
 //! assert_eq!(policy.decide(&get, &budget, now, &mut rng), Verdict::Again { after: Duration::ZERO });
 //!
@@ -31,18 +33,22 @@
 //! assert_eq!(policy.decide(&post, &budget, now, &mut rng), Verdict::Stop(Reason::NotIdempotent));
 //! ```
 
+mod asked;
 mod attempt;
 mod backoff;
 mod budget;
 mod conditions;
+mod deadline;
 mod policy;
 mod settings;
 mod verdict;
 
+pub use asked::{ATTEMPT_FIELD, Nesting, retry_after};
 pub use attempt::{Attempt, Ending, is_idempotent};
 pub use backoff::{Backoff, Jitter};
 pub use budget::{Budget, BudgetSettings, LocalBudget};
 pub use conditions::{Conditions, Statuses};
+pub use deadline::{TIMEOUT_FIELD, left_ms, shortened};
 pub use policy::{Policy, REMAINDER_MIN};
-pub use settings::{BackoffSettings, RetrySettings};
+pub use settings::{BackoffSettings, Condition, RetrySettings};
 pub use verdict::{Reason, Verdict};

@@ -20,22 +20,38 @@ pub struct Policy {
     pub backoff: Backoff,
     /// After what to retry.
     pub conditions: Conditions,
+    /// How long one attempt may take to its response's head; without it, as long as the request.
+    pub attempt_timeout: Option<Duration>,
+    /// The longest `Retry-After` that is waited for. An origin that asks for more is left alone, and its answer goes to
+    /// the client, who can do as it asks.
+    pub retry_after_max: Duration,
 }
 
 impl Default for Policy {
     /// Three attempts: two endpoints that fail at the same time are rare, three are an outage.
     fn default() -> Policy {
-        Policy { attempts_max: 3, backoff: Backoff::default(), conditions: Conditions::default() }
+        Policy {
+            attempts_max: 3,
+            backoff: Backoff::default(),
+            conditions: Conditions::default(),
+            attempt_timeout: None,
+            retry_after_max: Duration::from_secs(1),
+        }
     }
 }
 
 impl Policy {
+    /// When an attempt that starts now has taken too long.
+    pub fn attempt_deadline(&self, now: Moment, deadline: Moment) -> Moment {
+        self.attempt_timeout.map_or(deadline, |timeout| deadline.min(now + timeout))
+    }
+
     /// Whether and when to try again after `attempt`. `Again` has taken the retry's token from `budget`.
     pub fn decide(&self, attempt: &Attempt, budget: &LocalBudget, now: Moment, rng: &mut Rng) -> Verdict {
         if let Some(reason) = self.objection(attempt) {
             return Verdict::Stop(reason);
         }
-        let after = self.wait(attempt, rng);
+        let after = self.wait(attempt, rng).max(attempt.ending.retry_after());
         if now + after + REMAINDER_MIN > attempt.deadline {
             return Verdict::Stop(Reason::DeadlineTooNear);
         }
@@ -46,11 +62,17 @@ impl Policy {
         Verdict::Again { after }
     }
 
-    fn objection(&self, attempt: &Attempt) -> Option<Reason> {
+    /// What speaks against another attempt whatever endpoints, time and budget there are: to be asked before one is
+    /// chosen.
+    pub fn objection(&self, attempt: &Attempt) -> Option<Reason> {
         if attempt.answered || attempt.ending == Ending::BrokenMidway {
             Some(Reason::ResponseStarted)
         } else if !self.conditions.cover(attempt.ending) {
             Some(Reason::NotRetried)
+        } else if attempt.is_retry_of_caller && attempt.ending.may_mean_overload() {
+            Some(Reason::CallerRetries)
+        } else if attempt.ending.retry_after() > self.retry_after_max {
+            Some(Reason::AskedToWait)
         } else if attempt.number >= self.attempts_max {
             Some(Reason::AttemptsUsed)
         } else if attempt.ending.was_sent() && !attempt.idempotent {
@@ -72,7 +94,7 @@ impl Policy {
             {
                 Duration::ZERO
             }
-            _ => self.backoff.wait(attempt.number, rng),
+            _ => self.backoff.wait(attempt.number, attempt.waited, rng),
         }
     }
 }

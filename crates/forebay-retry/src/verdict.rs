@@ -30,6 +30,10 @@ pub enum Reason {
     BodyGone,
     /// After the wait there would be no time left for an answer.
     DeadlineTooNear,
+    /// The origin asks to be left alone for longer than a client should wait here.
+    AskedToWait,
+    /// Whoever called retries already; to multiply that would feed an overload.
+    CallerRetries,
     /// Too large a share of recent requests were retries.
     BudgetExhausted,
 }
@@ -44,6 +48,8 @@ impl Reason {
             Reason::NotIdempotent => "not idempotent",
             Reason::BodyGone => "request body gone",
             Reason::DeadlineTooNear => "deadline too near",
+            Reason::AskedToWait => "asked to wait for longer",
+            Reason::CallerRetries => "the caller retries",
             Reason::BudgetExhausted => "budget exhausted",
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use forebay_testkit::{Connection, RunningGateway, Upstream};
+use forebay_testkit::{Connection, Message, RunningGateway, Upstream};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
@@ -179,13 +179,13 @@ fn a_spent_budget_ends_retries() {
     let upstream = Upstream::answering(BUSY);
     let gateway = before(&[&upstream], "budget = \"0%\", backoff = { base = \"1ms\", max = \"1ms\" }");
     let mut client = gateway.client();
-    let requests = 150;
+    let requests = 50;
     for _ in 0..requests {
         assert_eq!(client.ask(GET).status(), 503);
     }
     // The floor of ten a second holds a window's worth at the start, and earns a few more during the test.
     let attempts = upstream.requests().len();
-    assert!((requests + 100..requests + 200).contains(&attempts), "{attempts} attempts");
+    assert!((requests + 10..requests + 30).contains(&attempts), "{attempts} attempts");
 }
 
 #[test]
@@ -203,7 +203,101 @@ fn each_attempt_carries_the_same_request() {
     let gateway = before(&[&upstream], "");
     let request = "GET /p?q HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nConnection: x-b\r\nX-B: 2\r\n\r\n";
     assert_eq!(gateway.client().ask(request).status(), 200);
-    let requests = upstream.requests();
+    let mut requests = upstream.requests();
     assert_eq!(requests.len(), 2);
+    for request in &mut requests {
+        // What Forebay itself says of an attempt.
+        request.fields.retain(|(name, _)| !name.starts_with("forebay-"));
+    }
     assert_eq!(requests[0], requests[1]);
+}
+
+#[test]
+fn one_attempt_may_time_out_and_another_answer() {
+    let slow_first = failing_first(|connection| connection.hang());
+    let fast = Upstream::answering(OK);
+    let gateway = before(&[&slow_first, &fast], "attempt_timeout = \"50ms\"");
+    for _ in 0..2 {
+        assert_eq!(gateway.client().ask(GET).status(), 200);
+    }
+    assert_eq!(slow_first.requests().len() + fast.requests().len(), 3);
+    let silent = failing_first(|connection| connection.hang());
+    let alone = before(&[&silent], "attempt_timeout = \"50ms\", attempts = 1");
+    let answer = alone.client().ask(GET);
+    assert_eq!(answer.problem(), "upstream-timeout of upstream");
+    assert!(answer.text().contains("did not answer within 50ms"), "{}", answer.text());
+}
+
+#[test]
+fn an_answer_that_asks_for_a_long_wait_goes_to_the_client() {
+    let asks = Upstream::answering("HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n");
+    let other = Upstream::answering(OK);
+    let gateway = before(&[&asks, &other], "");
+    let answers: Vec<u16> = (0..4).map(|_| gateway.client().ask(GET).status()).collect();
+    assert_eq!(answers.iter().filter(|&&status| status == 503).count(), 2, "{answers:?}");
+}
+
+#[test]
+fn only_what_is_configured_is_tried_again() {
+    let (unwell, other) =
+        (Upstream::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), Upstream::answering(OK));
+    let gateway = before(&[&unwell, &other], "on = [500]");
+    for _ in 0..4 {
+        assert_eq!(gateway.client().ask(GET).status(), 200);
+    }
+    let busy = Upstream::answering(BUSY);
+    let gateway = before(&[&busy, &other], "on = [\"connect\"]");
+    let answers: Vec<u16> = (0..4).map(|_| gateway.client().ask(GET).status()).collect();
+    assert_eq!(answers.iter().filter(|&&status| status == 503).count(), 2, "{answers:?}");
+}
+
+#[test]
+fn the_next_hop_learns_the_attempt_and_the_time_left() {
+    let (busy, other) = (Upstream::answering(BUSY), Upstream::answering(OK));
+    let gateway = before(&[&busy, &other], "");
+    while busy.requests().is_empty() {
+        assert_eq!(gateway.client().ask(GET).status(), 200);
+    }
+    let first = busy.only_request();
+    let second = other.requests().pop().unwrap();
+    assert_eq!((first.field("forebay-attempt"), second.field("forebay-attempt")), (None, Some("2")));
+    let left = |message: &Message| message.field("forebay-timeout-ms").unwrap().parse::<u64>().unwrap();
+    assert!((14_000..=15_000).contains(&left(&first)), "{}", left(&first));
+    assert!(left(&second) <= left(&first));
+}
+
+#[test]
+fn a_caller_shortens_the_deadline_and_never_lengthens_it() {
+    let upstream = Upstream::answering(OK);
+    let gateway = before(&[&upstream], "");
+    let ask = |ms: &str| {
+        gateway.client().ask(format!("GET / HTTP/1.1\r\nHost: a\r\nForebay-Timeout-Ms: {ms}\r\n\r\n"))
+    };
+    assert_eq!(ask("0").problem(), "deadline-expired of client");
+    assert!(upstream.requests().is_empty(), "expired work is refused");
+    assert_eq!((ask("2000").status(), ask("99999").status()), (200, 200));
+    let told: Vec<u64> = upstream
+        .requests()
+        .iter()
+        .map(|request| request.field("forebay-timeout-ms").unwrap().parse().unwrap())
+        .collect();
+    assert!(told[0] <= 2000 && (10_000..=15_000).contains(&told[1]), "{told:?}");
+}
+
+#[test]
+fn a_strangers_count_of_attempts_is_not_believed() {
+    let (busy, other) = (Upstream::answering(BUSY), Upstream::answering(OK));
+    let retried = "GET / HTTP/1.1\r\nHost: a\r\nForebay-Attempt: 2\r\n\r\n";
+    let gateway = before(&[&busy, &other], "");
+    for _ in 0..4 {
+        assert_eq!(gateway.client().ask(retried).status(), 200);
+    }
+    let endpoints = format!("[\"{}\", \"{}\"]", busy.address(), other.address());
+    let trusting = RunningGateway::start(&format!(
+        "[gateway]\ntrusted_proxies = [\"127.0.0.1\"]\n[service.a]\nendpoints = {endpoints}\n\
+         balance = \"round-robin\"\n[[route]]\nmatch = \"/*\"\nservice = \"a\"\n"
+    ));
+    let answers: Vec<u16> = (0..4).map(|_| trusting.client().ask(retried).status()).collect();
+    assert_eq!(answers.iter().filter(|&&status| status == 503).count(), 2, "{answers:?}");
+    assert!(other.requests().iter().any(|request| request.field("forebay-attempt") == Some("2")));
 }
