@@ -144,6 +144,10 @@ impl EndpointView {
         let verdict = endpoint.live.verdict();
         let eligible = endpoint.live.is_eligible(now);
         let reason = verdict.reason.map(|reason| reason.to_string());
+        let ejected = endpoint
+            .live
+            .ejection(now)
+            .map(|ejection| format!("left alone for {}: {}", age(ejection.until.since(now)), ejection.cause));
         let suspect = !eligible && verdict.health.is_eligible();
         EndpointView {
             address: endpoint.endpoint.address.to_string(),
@@ -151,7 +155,9 @@ impl EndpointView {
             age: now.since(verdict.since),
             eligible,
             in_flight: endpoint.live.in_flight(),
-            reason: reason.or_else(|| suspect.then(|| "a request has just failed to reach it".to_owned())),
+            reason: reason
+                .or(ejected)
+                .or_else(|| suspect.then(|| "a request has just failed to reach it".to_owned())),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::endpoint::{Endpoint, Identity, Target};
 use crate::health::{self, Health, HealthCheck, HealthMachine, ProbeFailure};
 use crate::live::{EndpointId, EndpointSet, LiveEndpoint, LiveService, LiveState, SourceReport};
 use crate::merge::merge;
+use crate::outlier;
 use crate::resolution::{self, Resolution, ResolutionSettings, Standing};
 use crate::source::{Place, Source};
 
@@ -53,6 +54,8 @@ pub struct Catalog {
     lookup_next: u32,
     endpoint_next: u32,
     changes: Vec<Change>,
+    // When what requests met is looked over next.
+    interval_ends: Moment,
     rng: fastrand::Rng,
 }
 
@@ -90,6 +93,7 @@ impl Catalog {
             lookup_next: 0,
             endpoint_next: 0,
             changes: Vec::new(),
+            interval_ends: Moment::START,
             rng,
         }
     }
@@ -185,6 +189,28 @@ impl Catalog {
             let Endpoint { service, address, .. } = &watch.endpoint;
             let service = Arc::clone(service);
             self.changes.push(Change::Health { service, address: *address, health, reason });
+        }
+    }
+
+    /// When [`Catalog::compare`] is due.
+    pub fn next_comparison(&self) -> Moment {
+        self.interval_ends
+    }
+
+    /// Compares what requests met at the endpoints of each service, once an interval.
+    pub fn compare(&mut self, now: Moment) {
+        if now < self.interval_ends {
+            return;
+        }
+        self.interval_ends = now + outlier::INTERVAL;
+        for (name, service) in &self.services {
+            let Some(settings) = &service.definition.outlier else { continue };
+            let set = service.live.latest();
+            for (place, ejection) in service.live.end_interval(settings, now) {
+                let Some(endpoint) = set.endpoints().get(place) else { continue };
+                let address = endpoint.endpoint.address;
+                self.changes.push(Change::Ejected { service: Arc::clone(name), address, ejection });
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::health::{Health, ProbeFailure};
 use crate::live::{EndpointSet, SourceReport};
+use crate::outlier::Ejection;
 use crate::resolution::Standing;
 
 /// Something that people and metrics want to know about.
@@ -27,6 +28,16 @@ pub enum Change {
         health: Health,
         /// Why, when it is unhealthy.
         reason: Option<ProbeFailure>,
+    },
+    /// An endpoint is left alone, because it fails far more often than the others. (Failures in a row are told by
+    /// whoever counted the last of them.)
+    Ejected {
+        /// Whose endpoint.
+        service: Arc<str>,
+        /// Which.
+        address: SocketAddr,
+        /// For how long, and why.
+        ejection: Ejection,
     },
     /// A source came to be answered, or stopped being, or gave its last good answer up.
     Standing {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::health::HealthCheck;
+use crate::outlier::OutlierSettings;
 use crate::resolution::ResolutionSettings;
 use crate::source::Source;
 
@@ -16,6 +17,8 @@ pub struct ServiceDefinition {
     pub resolution: ResolutionSettings,
     /// How endpoints are probed; `None` leaves them unknown, which is eligible.
     pub health: Option<HealthCheck>,
+    /// When endpoints are left alone for what requests met there; `None` for never.
+    pub outlier: Option<OutlierSettings>,
 }
 
 /// Services by name.

@@ -85,6 +85,7 @@ impl Discovery {
         let mut lookups = FuturesUnordered::new();
         let mut probes = FuturesUnordered::new();
         loop {
+            self.with_catalog(Catalog::compare);
             while lookups.len() < LOOKUPS_IN_FLIGHT_MAX
                 && let Some(lookup) = self.with_catalog(Catalog::pop_lookup)
             {
@@ -115,7 +116,7 @@ impl Discovery {
         let catalog = self.catalog();
         let lookup = if lookups { catalog.next_lookup() } else { Moment::NEVER };
         let probe = if probes { catalog.next_probe() } else { Moment::NEVER };
-        self.0.clock.now().until(lookup.min(probe)).min(SLEEP_MAX)
+        self.0.clock.now().until(lookup.min(probe).min(catalog.next_comparison())).min(SLEEP_MAX)
     }
 
     fn with_catalog<T>(&self, act: impl FnOnce(&mut Catalog, Moment) -> T) -> T {

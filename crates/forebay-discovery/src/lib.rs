@@ -46,6 +46,7 @@ pub mod health;
 mod host;
 mod live;
 mod merge;
+pub mod outlier;
 mod probe;
 pub mod resolution;
 mod settings;
@@ -67,7 +68,8 @@ pub use live::{
     Verdict,
 };
 pub use merge::ENDPOINTS_MAX;
+pub use outlier::{Cause, Ejection, Met, OutlierSettings};
 pub use probe::Probe;
 pub use resolution::{Resolution, ResolutionSettings, Standing};
-pub use settings::{DiscoverySettings, HealthSettings, ProbePath};
+pub use settings::{DiscoverySettings, EjectionSettings, HealthSettings, ProbePath};
 pub use source::{Place, Source};

@@ -8,6 +8,7 @@ use forebay_clock::Moment;
 
 use crate::endpoint::Endpoint;
 use crate::health::{Health, ProbeFailure};
+use crate::outlier::{self, Cause, Ejection, Met, OutlierSettings, Record};
 use crate::resolution::Standing;
 use crate::source::Source;
 
@@ -25,6 +26,7 @@ pub struct LiveState {
     in_flight: AtomicU32,
     // A moment in nanoseconds; until then requests go elsewhere.
     suspect_until: AtomicU64,
+    record: Record,
     // For display only; never taken for a request.
     verdict: Mutex<Verdict>,
 }
@@ -54,6 +56,7 @@ impl LiveState {
             health: AtomicU8::new(Health::Unknown as u8),
             in_flight: AtomicU32::new(0),
             suspect_until: AtomicU64::new(0),
+            record: Record::default(),
             verdict: Mutex::new(verdict),
         }
     }
@@ -74,9 +77,21 @@ impl LiveState {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Whether requests should go to it: no check calls it unhealthy, and nobody has just failed to reach it.
+    /// Whether requests should go to it: no check calls it unhealthy, it is not ejected, and nobody has just failed to
+    /// reach it.
     pub fn is_eligible(&self, now: Moment) -> bool {
-        self.health() != Health::Unhealthy && self.suspect_until.load(Ordering::Relaxed) <= now.as_nanos()
+        self.health() != Health::Unhealthy
+            && self.suspect_until.load(Ordering::Relaxed) <= now.as_nanos()
+            && !self.record.is_ejected(now)
+    }
+
+    /// Why and until when it is left alone for what requests met there.
+    pub fn ejection(&self, now: Moment) -> Option<Ejection> {
+        self.record.ejection(now)
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
     }
 
     /// A request could not reach it: until then others go elsewhere, where there is an elsewhere. Without this, an
@@ -108,6 +123,9 @@ impl LiveState {
         let mut verdict = lock(&self.verdict);
         if verdict.health != health {
             verdict.since = now;
+            if health == Health::Healthy {
+                self.record.readmit();
+            }
         }
         verdict.health = health;
         verdict.reason = reason;
@@ -166,6 +184,8 @@ pub struct LiveService {
     version: AtomicU64,
     latest: Mutex<Arc<EndpointSet>>,
     sources: Mutex<Vec<SourceReport>>,
+    // Held by whoever ejects an endpoint, which is rare.
+    ejecting: Mutex<()>,
 }
 
 /// One source of a service, for display and for saying why a service has no endpoint.
@@ -181,7 +201,13 @@ pub struct SourceReport {
 
 impl LiveService {
     pub(crate) fn new(name: Arc<str>) -> LiveService {
-        LiveService { name, version: AtomicU64::new(0), latest: Mutex::default(), sources: Mutex::default() }
+        LiveService {
+            name,
+            version: AtomicU64::new(0),
+            latest: Mutex::default(),
+            sources: Mutex::default(),
+            ejecting: Mutex::default(),
+        }
     }
 
     /// Its name in the configuration.
@@ -203,6 +229,43 @@ impl LiveService {
     /// What each source says at present, for display.
     pub fn sources(&self) -> Vec<SourceReport> {
         lock(&self.sources).clone()
+    }
+
+    /// Counts what a request met at one of the endpoints, and leaves the endpoint alone if that is one failure too many.
+    /// A few nanoseconds, and a lock only for an ejection.
+    pub fn record(
+        &self,
+        endpoint: &LiveState,
+        settings: &OutlierSettings,
+        met: Met,
+        now: Moment,
+    ) -> Option<Ejection> {
+        let cause = endpoint.record.count(settings, met)?;
+        self.eject(endpoint, settings, cause, now)
+    }
+
+    fn eject(
+        &self,
+        endpoint: &LiveState,
+        settings: &OutlierSettings,
+        cause: Cause,
+        now: Moment,
+    ) -> Option<Ejection> {
+        let _alone = lock(&self.ejecting);
+        outlier::eject(self.latest().endpoints(), &endpoint.record, settings, now, cause)
+    }
+
+    /// Ends an interval of [`outlier::INTERVAL`]; gives the places and ejections of those that fail far more often than
+    /// the others.
+    pub(crate) fn end_interval(&self, settings: &OutlierSettings, now: Moment) -> Vec<(usize, Ejection)> {
+        let set = self.latest();
+        let far = outlier::end_interval(set.endpoints(), settings, now);
+        far.into_iter()
+            .filter_map(|place| {
+                let endpoint = &set.endpoints()[place].live;
+                Some((place, self.eject(endpoint, settings, Cause::Rate, now)?))
+            })
+            .collect()
     }
 
     pub(crate) fn publish(&self, set: EndpointSet) {

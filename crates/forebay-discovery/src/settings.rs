@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use forebay_config::{Node, OneOrMany, Problem, Reader, Settings, Shape, Value};
+use forebay_config::{Check, Node, OneOrMany, Problem, Reader, Settings, Shape, Share, Value};
 
 use crate::definition::ServiceDefinition;
 use crate::health::{CheckKind, HealthCheck};
+use crate::outlier::OutlierSettings;
 use crate::resolution::ResolutionSettings;
 use crate::source::Source;
 
@@ -18,6 +19,59 @@ pub struct DiscoverySettings {
     /// Active health checks; without them every endpoint gets requests.
     #[setting(example = { path = "/healthz", every = "2s" })]
     pub health: Option<HealthSettings>,
+    /// When an endpoint is left alone for what requests met there.
+    pub eject: EjectionSettings,
+}
+
+/// Ejection of endpoints that fail requests, whatever health checks say.
+#[derive(Clone, Debug, Settings)]
+#[settings(check = EjectionSettings::check)]
+pub struct EjectionSettings {
+    /// After so many 5xx answers in a row; 0 for never.
+    #[setting(default = 5, max = 1000)]
+    pub errors: u32,
+    /// After so many failures to reach it in a row: refused, broken off, timed out; 0 for never.
+    #[setting(default = 5, max = 1000)]
+    pub unreached: u32,
+    /// Whether one that fails far more often than the others is ejected too. Needs five endpoints with a hundred requests
+    /// in ten seconds each.
+    #[setting(default = true)]
+    pub compare_rates: bool,
+    /// How long the first time; the n-th time n times as long.
+    #[setting(default = "10s", min = "100ms", max = "1h")]
+    pub base: Duration,
+    /// Never longer.
+    #[setting(default = "5m", min = "100ms", max = "1d")]
+    pub max: Duration,
+    /// At most this share of the endpoints at the same time, rounded down; one always stays. `"0%"` turns ejection off.
+    #[setting(default = "50%")]
+    pub share: Share,
+}
+
+impl EjectionSettings {
+    fn check(&self, check: &mut Check<'_, '_>) {
+        if self.base > self.max {
+            check
+                .error("base", "the first ejection may not be longer than the longest")
+                .help("make `base` shorter or `max` longer");
+        }
+        if self.share.fraction() > 1.0 {
+            check.error("share", "there are no more endpoints than all").help("write \"100%\" or less");
+        }
+    }
+
+    fn outlier(&self) -> Option<OutlierSettings> {
+        let share_max_percent = (self.share.fraction() * 100.0).round() as u32;
+        let EjectionSettings { errors, unreached, compare_rates, base, max, .. } = *self;
+        (share_max_percent > 0).then_some(OutlierSettings {
+            errors,
+            unreached,
+            compare_rates,
+            base,
+            max,
+            share_max_percent,
+        })
+    }
 }
 
 /// Active health checks. A path alone is short for a table with it.
@@ -42,7 +96,7 @@ pub struct HealthSettings {
 }
 
 impl HealthSettings {
-    fn check(&self, check: &mut forebay_config::Check<'_, '_>) {
+    fn check(&self, check: &mut Check<'_, '_>) {
         if self.timeout > self.every {
             check
                 .error("timeout", "a probe may not outlast the time to the next one")
@@ -91,6 +145,7 @@ impl DiscoverySettings {
             sources: self.endpoints.to_vec(),
             resolution: ResolutionSettings::default(),
             health: self.health.as_ref().map(HealthSettings::health_check),
+            outlier: self.eject.outlier(),
         }
     }
 }

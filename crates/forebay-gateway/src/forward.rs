@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use forebay_balance::{Pick, Request as PickRequest, Standing, Tried};
 use forebay_clock::Moment;
+use forebay_discovery::Met;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::server::Request;
 use forebay_http::{Name, ResponseHead};
@@ -12,7 +13,7 @@ use forebay_retry::{Attempt, Ending, Nesting, Reason, Verdict};
 
 use crate::attempt::{self, Outcome};
 use crate::core::Core;
-use crate::generation::{CoreGeneration, Upstreams};
+use crate::generation::{CoreGeneration, SharedService, Upstream, Upstreams};
 use crate::hop::Hop;
 use crate::pipeline::refuse;
 use crate::plan::{Limits, Route, Service};
@@ -99,6 +100,7 @@ impl Errand<'_> {
             let (ending, problem) = match outcome {
                 Outcome::Answered(connection, head, rest) => {
                     upstream.endpoint.live.trust();
+                    self.record(upstream, Met::Answer(head.status()), shared);
                     let ending = answered(&head);
                     if !self.service.retry.conditions.cover(ending)
                         || visit.attempts >= self.service.retry.attempts_max
@@ -132,6 +134,7 @@ impl Errand<'_> {
             };
             drop(busy);
             upstream.metrics.failures.inc(self.core.metrics);
+            self.record(upstream, Met::Nothing, shared);
             if !matches!(ending, Ending::TimedOut | Ending::Answered { .. }) {
                 upstream.endpoint.live.suspect_until(self.core.now() + SUSPECT_TIME);
             }
@@ -148,6 +151,21 @@ impl Errand<'_> {
                 }
             }
         }
+    }
+
+    /// Remembers what an attempt met, for good or bad.
+    fn record(&self, upstream: &Upstream, met: Met, shared: &SharedService) {
+        let Some(settings) = &self.service.definition.outlier else { return };
+        let live = &upstream.endpoint.live;
+        let Some(ejection) = shared.live.record(live, settings, met, self.core.now()) else { return };
+        shared.metrics.ejections.inc(self.core.metrics);
+        tracing::warn!(
+            service = &*self.service.name,
+            endpoint = %upstream.endpoint.endpoint.address,
+            cause = %ejection.cause,
+            for_s = ejection.until.since(self.core.now()).as_secs(),
+            "endpoint is left alone"
+        );
     }
 
     fn pick(&self, upstreams: &Upstreams, tried: &Tried, now: Moment) -> Option<Pick> {

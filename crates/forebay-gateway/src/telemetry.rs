@@ -35,6 +35,11 @@ const PANICS: Desc<1> = Desc::new(
     "Requests sent to an endpoint believed unhealthy, because all are.",
     ["service"],
 );
+const EJECTIONS: Desc<1> = Desc::new(
+    "http_upstream_ejections",
+    "Endpoints left alone for a while after too many failures in a row.",
+    ["service"],
+);
 const CONNECTS: Desc<1> =
     Desc::new("http_upstream_connects", "Connections opened to endpoints.", ["service"]);
 const IDLE: Desc<0> =
@@ -51,6 +56,7 @@ pub(crate) struct Families {
     retries: Family<Counter, 1>,
     denied: Family<Counter, 1>,
     panics: Family<Counter, 1>,
+    ejections: Family<Counter, 1>,
     connects: Family<Counter, 1>,
     idle: Family<Gauge, 0>,
 }
@@ -67,6 +73,7 @@ impl Families {
             retries: registry.counters(RETRIES),
             denied: registry.counters(DENIED),
             panics: registry.counters(PANICS),
+            ejections: registry.counters(EJECTIONS),
             connects: registry.counters(CONNECTS),
             idle: registry.gauges(IDLE),
         }
@@ -81,6 +88,7 @@ impl Families {
             retries: self.retries.series([service]),
             denied: self.denied.series([service]),
             panics: self.panics.series([service]),
+            ejections: self.ejections.series([service]),
             connects: self.connects.series([service]),
         }
     }
@@ -116,6 +124,7 @@ pub(crate) struct ServiceMetrics {
     pub(crate) retries: Counter,
     pub(crate) denied: Counter,
     pub(crate) panics: Counter,
+    pub(crate) ejections: Counter,
     pub(crate) connects: Counter,
 }
 

@@ -32,6 +32,11 @@ fn log(change: &Change, clock: &Clock) {
         Change::Health { service, address, health, .. } => {
             tracing::info!(service = &**service, endpoint = %address, health = health.text(), "endpoint changed");
         }
+        Change::Ejected { service, address, ejection } => {
+            let for_s = ejection.until.since(clock.now()).as_secs();
+            let cause = ejection.cause.to_string();
+            tracing::warn!(service = &**service, endpoint = %address, cause, for_s, "endpoint is left alone");
+        }
         Change::Standing { service, report } => {
             let standing = report.standing.describe(clock.now());
             tracing::warn!(service = &**service, source = %report.source, standing, "source changed");

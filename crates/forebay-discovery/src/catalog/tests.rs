@@ -140,6 +140,7 @@ fn news_is_told_once() {
                 standing => format!("{standing:?}"),
             },
             Change::Health { .. } => "health".into(),
+            Change::Ejected { .. } => "ejected".into(),
         }));
         now = catalog.next_lookup();
     }

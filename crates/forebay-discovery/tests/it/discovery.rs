@@ -63,7 +63,7 @@ fn orders(sources: &[&str], health: Option<HealthCheck>) -> Definitions {
         ..ResolutionSettings::default()
     };
     let sources = sources.iter().map(|text| text.parse().unwrap()).collect();
-    Definitions::from([("orders".into(), ServiceDefinition { sources, resolution, health })])
+    Definitions::from([("orders".into(), ServiceDefinition { sources, resolution, health, outlier: None })])
 }
 
 /// A discovery that runs until [`Running::stop`].

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod departures;
+mod ejection;
 mod fields;
 mod interim;
 mod internal;
