@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
 /// Bytes per connection.
 fn measure(kind: Kind, connections: usize, options: &Options) -> Result<f64, Failure> {
     let upstream = Upstream::start(None)?;
-    let proxy = Prepared::new(kind, upstream.ports, options)?.start(None)?;
+    let proxy = Prepared::new(kind, &upstream.ports, options)?.start(None)?;
     let named = |failure| Failure::run(format!("{}: {failure}", kind.name()));
     let (path, body) = (traffic::path(traffic::SIZES[0]), traffic::body(traffic::SIZES[0]));
     let before = proxy.tree.resident()?;

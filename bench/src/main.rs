@@ -7,6 +7,7 @@
     reason = "a developer's tool: it prints, starts processes and waits for them"
 )]
 
+mod balance;
 mod chart;
 mod client;
 mod failure;
@@ -14,13 +15,16 @@ mod floor;
 mod idle;
 mod latency;
 mod load;
+mod open_loop;
 mod options;
+mod origin;
 mod peer;
 mod place;
 mod proxy;
 mod response;
 mod start;
 mod statistics;
+mod storm;
 mod traffic;
 mod upstream;
 mod usage;
@@ -36,6 +40,8 @@ usage: cargo xtask bench NAME [OPTIONS]
   proxy              CPU per proxied request, 1 KiB and 100 KiB, on one core and on two
   idle               resident memory per idle keep-alive connection
   start              time from starting the program to its first answer
+  balance            failures and latency before eight endpoints, of which one is slow and one fails half the time
+  storm              what retries make of an outage: requests in time before, during and after it
 
   --only A,B         some of nginx, haproxy, floor, forebay; the floor is a relay that reads nothing
   --rounds N         rounds of bench proxy, instead of 7
@@ -58,12 +64,15 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
         "proxy" => proxy::run(options)?,
         "idle" => idle::run(options)?,
         "start" => start::run(options)?,
+        "balance" => balance::run(options)?,
+        "storm" => storm::run(options)?,
         // Not for people: the harness starts itself as these.
         "upstream" => upstream::run()?,
-        "floor" => match options.ports[..] {
-            [port, first, second] => floor::run(port, [first, second])?,
+        "floor" => match options.numbers[..] {
+            [first, second, port] => floor::run(port as u16, [first as u16, second as u16])?,
             _ => return Err(Failure::Usage("floor takes three ports".into())),
         },
+        "origin" => origin::run(&options.numbers)?,
         "help" => {
             println!("{USAGE}");
             true

@@ -11,8 +11,8 @@ use crate::peer::Kind;
 pub(crate) struct Options {
     /// Which benchmark.
     pub(crate) name: String,
-    /// What the floor listens on and connects to.
-    pub(crate) ports: Vec<u16>,
+    /// For what the harness starts itself as.
+    pub(crate) numbers: Vec<u64>,
     /// In the order in which they are measured and printed.
     pub(crate) peers: Vec<Kind>,
     pub(crate) rounds: usize,
@@ -35,7 +35,7 @@ impl Options {
         use lexopt::prelude::*;
         let mut options = Options {
             name: "help".into(),
-            ports: Vec::new(),
+            numbers: Vec::new(),
             peers: Kind::ALL.into(),
             rounds: ROUNDS,
             warm_up: Duration::from_millis(1000),
@@ -47,7 +47,7 @@ impl Options {
         let mut rounds = None;
         while let Some(argument) = arguments.next()? {
             match argument {
-                Value(port) if options.name == "floor" => options.ports.push(port.parse()?),
+                Value(number) if options.name != "help" => options.numbers.push(number.parse()?),
                 Value(name) => options.name = name.string()?,
                 Long("only") => options.peers = peers(&arguments.value()?.string()?)?,
                 Long("rounds") => rounds = Some(arguments.value()?.parse::<usize>()?.max(1)),

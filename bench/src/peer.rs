@@ -1,9 +1,9 @@
 //! The proxies that are measured, each as somebody who knows it well would set it up for this traffic: private
 //! instances on ports of their own, one worker, no access log, the same two upstreams.
 
-mod forebay;
-mod haproxy;
-mod nginx;
+pub(crate) mod forebay;
+pub(crate) mod haproxy;
+pub(crate) mod nginx;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -84,39 +84,54 @@ pub(crate) struct Prepared {
 }
 
 /// What a configuration is made from.
-struct Setting<'a> {
-    directory: &'a Path,
-    port: u16,
-    upstreams: [u16; 2],
+pub(crate) struct Setting<'a> {
+    pub(crate) directory: &'a Path,
+    pub(crate) port: u16,
+    /// A second free port, for whoever has an admin listener.
+    pub(crate) admin: u16,
+    pub(crate) upstreams: &'a [u16],
 }
 
 impl Prepared {
-    pub(crate) fn new(kind: Kind, upstreams: [u16; 2], options: &Options) -> Result<Prepared, Failure> {
+    /// For as many requests as it can take.
+    pub(crate) fn new(kind: Kind, upstreams: &[u16], options: &Options) -> Result<Prepared, Failure> {
+        Prepared::with(kind, upstreams, options, |setting| match kind {
+            Kind::Nginx => nginx::configuration(setting),
+            Kind::Haproxy => haproxy::configuration(setting),
+            Kind::Floor => String::new(),
+            Kind::Forebay => forebay::configuration(setting),
+        })
+    }
+
+    /// With a configuration for another purpose.
+    pub(crate) fn with(
+        kind: Kind,
+        upstreams: &[u16],
+        options: &Options,
+        configuration: impl Fn(&Setting<'_>) -> String,
+    ) -> Result<Prepared, Failure> {
         let directory = options.out.join(kind.name());
         fs::create_dir_all(&directory).doing(format_args!("cannot create {}", directory.display()))?;
         let directory = directory.canonicalize().doing("a directory that was just there")?;
         let port = free_port()?;
-        let setting = Setting { directory: &directory, port, upstreams };
+        let setting = Setting { directory: &directory, port, admin: free_port()?, upstreams };
         let program = kind.program(options)?;
         let address = (Ipv4Addr::LOCALHOST, port).into();
-        let (name, text) = match kind {
-            Kind::Floor => {
-                let arguments = ["floor".into()].into_iter();
-                let ports = [port, upstreams[0], upstreams[1]].map(|port| port.to_string());
-                let arguments = arguments.chain(ports).collect();
-                return Ok(Prepared { kind, program, arguments, directory, address });
-            }
-            Kind::Nginx => ("nginx.conf", nginx::configuration(&setting)),
-            Kind::Haproxy => ("haproxy.cfg", haproxy::configuration(&setting)),
-            Kind::Forebay => ("forebay.toml", forebay::configuration(&setting, free_port()?)),
-        };
-        let path = directory.join(name);
-        fs::write(&path, text).doing(format_args!("cannot write {}", path.display()))?;
+        let path = directory.join(match kind {
+            Kind::Nginx => "nginx.conf",
+            Kind::Haproxy => "haproxy.cfg",
+            Kind::Floor => "floor",
+            Kind::Forebay => "forebay.toml",
+        });
+        fs::write(&path, configuration(&setting)).doing(format_args!("cannot write {}", path.display()))?;
         let arguments = match kind {
             Kind::Nginx => nginx::arguments(&directory, &path),
             Kind::Haproxy => haproxy::arguments(&path),
+            Kind::Floor => {
+                let ports = upstreams.iter().chain([&port]).map(u16::to_string);
+                ["floor".to_owned()].into_iter().chain(ports).collect()
+            }
             Kind::Forebay => forebay::arguments(&path),
-            Kind::Floor => Vec::new(),
         };
         Ok(Prepared { kind, program, arguments, directory, address })
     }

@@ -45,7 +45,7 @@ fn scenario(placement: Placement, size: usize, options: &Options) -> Result<Scen
     let upstream = Upstream::start(Some(placement.others))?;
     let mut proxies = Vec::new();
     for &kind in &options.peers {
-        let prepared = Prepared::new(kind, upstream.ports, options)?;
+        let prepared = Prepared::new(kind, &upstream.ports, options)?;
         let running = prepared.start(Some(placement.proxy))?;
         if kind != Kind::Floor {
             preview::check(&running, upstream.ports)?;

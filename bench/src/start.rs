@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
 /// Milliseconds.
 fn measure(kind: Kind, options: &Options) -> Result<f64, Failure> {
     let upstream = Upstream::start(None)?;
-    let prepared = Prepared::new(kind, upstream.ports, options)?;
+    let prepared = Prepared::new(kind, &upstream.ports, options)?;
     let (path, body) = (traffic::path(traffic::SIZES[0]), traffic::body(traffic::SIZES[0]));
     let start = Instant::now();
     let mut spawned = prepared.spawn(None)?;

@@ -14,7 +14,7 @@ const FOREBAY: &str = "forebay";
 const HARNESS: &str = "forebay-bench";
 
 /// The harness's benchmarks; it knows what they mean.
-const NAMES: &[&str] = &["proxy", "idle", "start"];
+const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
 
 /// Those that Forebay is measured against.
 const PEERS: &[Need] = &[

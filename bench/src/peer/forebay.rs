@@ -5,9 +5,15 @@ use std::path::Path;
 use super::Setting;
 use crate::traffic;
 
-pub(crate) fn configuration(setting: &Setting<'_>, admin: u16) -> String {
-    let Setting { port, upstreams: [first, second], .. } = setting;
-    let health = traffic::HEALTH;
+pub(crate) fn configuration(setting: &Setting<'_>) -> String {
+    with(setting, "balance = \"round-robin\"")
+}
+
+/// With these lines for the service beside the health check.
+pub(crate) fn with(setting: &Setting<'_>, service: &str) -> String {
+    let Setting { port, admin, upstreams, .. } = setting;
+    let endpoints: Vec<String> = upstreams.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+    let (endpoints, health) = (endpoints.join(", "), traffic::HEALTH);
     format!(
         r#"# Written by forebay-bench.
 [gateway]
@@ -19,8 +25,8 @@ access_log = "off"
 listen = "127.0.0.1:{admin}"
 
 [service.origin]
-endpoints = ["127.0.0.1:{first}", "127.0.0.1:{second}"]
-balance = "round-robin"
+endpoints = [{endpoints}]
+{service}
 health = {{ path = "{health}", every = "2s" }}
 
 [[route]]

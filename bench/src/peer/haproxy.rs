@@ -8,8 +8,27 @@ use super::Setting;
 use crate::traffic;
 
 pub(crate) fn configuration(setting: &Setting<'_>) -> String {
-    let Setting { port, upstreams: [first, second], .. } = setting;
-    let health = traffic::HEALTH;
+    with(setting, "balance roundrobin", "")
+}
+
+/// By the fewest connections, retrying what may be retried, and marking down at once what its checks or its
+/// connections tell to be down: `observe layer4`, as its manual suggests beside checks.
+pub(crate) fn spread(setting: &Setting<'_>) -> String {
+    let retry = "retry-on conn-failure empty-response response-timeout 502 503 504";
+    with(
+        setting,
+        &format!("balance leastconn\n    {retry}"),
+        " observe layer7 error-limit 10 on-error fastinter",
+    )
+}
+
+fn with(setting: &Setting<'_>, backend: &str, server: &str) -> String {
+    let Setting { port, upstreams, .. } = setting;
+    let servers = upstreams.iter().enumerate();
+    let servers: Vec<String> = servers
+        .map(|(number, port)| format!("    server origin{number} 127.0.0.1:{port} check inter 2s{server}"))
+        .collect();
+    let (servers, health) = (servers.join("\n"), traffic::HEALTH);
     format!(
         r#"# Written by forebay-bench.
 global
@@ -34,13 +53,12 @@ frontend gateway
     default_backend origin
 
 backend origin
-    balance roundrobin
+    {backend}
     option httpchk
     http-check send meth GET uri {health} ver HTTP/1.1 hdr Host origin
     http-request set-header Via "1.1 haproxy"
     http-response set-header Via "1.1 haproxy"
-    server first 127.0.0.1:{first} check inter 2s
-    server second 127.0.0.1:{second} check inter 2s
+{servers}
 "#
     )
 }

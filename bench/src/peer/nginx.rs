@@ -7,8 +7,20 @@ use std::path::Path;
 use super::Setting;
 
 pub(crate) fn configuration(setting: &Setting<'_>) -> String {
-    let Setting { directory, port, upstreams: [first, second] } = setting;
-    let directory = directory.display();
+    with(setting, "", "")
+}
+
+/// By the fewest connections, and with another server on the errors that may be retried.
+pub(crate) fn spread(setting: &Setting<'_>) -> String {
+    let retry = "proxy_next_upstream error timeout http_502 http_503 http_504; proxy_next_upstream_tries 3;";
+    with(setting, "least_conn;", retry)
+}
+
+fn with(setting: &Setting<'_>, upstream: &str, location: &str) -> String {
+    let Setting { directory, port, upstreams, .. } = setting;
+    let servers: Vec<String> =
+        upstreams.iter().map(|port| format!("        server 127.0.0.1:{port};")).collect();
+    let (directory, servers) = (directory.display(), servers.join("\n"));
     format!(
         r#"# Written by forebay-bench.
 daemon off;
@@ -34,8 +46,8 @@ http {{
     scgi_temp_path {directory}/scgi;
 
     upstream origin {{
-        server 127.0.0.1:{first};
-        server 127.0.0.1:{second};
+        {upstream}
+{servers}
         keepalive 128;
         keepalive_requests 1000000000;
     }}
@@ -44,6 +56,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://origin;
+            {location}
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
