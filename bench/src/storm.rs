@@ -37,7 +37,7 @@ const DEFAULT: Way = Way { name: "default", service: "timeout = \"500ms\"" };
 const NAIVE: Way = Way {
     name: "naive",
     service: "timeout = \"2s\"\n\
-              retry = { attempts = 4, attempt_timeout = \"500ms\", budget = \"300%\", \
+              retry = { attempts = 4, attempt_timeout = \"500ms\", budget = \"100%\", \
               backoff = { base = \"1ms\", max = \"1ms\" } }\neject = { share = \"0%\" }",
 };
 

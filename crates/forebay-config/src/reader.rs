@@ -73,6 +73,12 @@ impl<'a> Reader<'a> {
         &mut self.found[last]
     }
 
+    /// The folder of the file that a value was written in, to which paths in it are relative; empty for one from
+    /// elsewhere, which means the working directory.
+    pub fn folder(&self, node: &Node) -> &std::path::Path {
+        self.sources.folder(node.origin()).unwrap_or(std::path::Path::new(""))
+    }
+
     /// Reads a string with `parse`, whose [`Problem`] ends the sentence about the setting.
     pub fn text<T>(
         &mut self,

@@ -1,5 +1,6 @@
 //! What a lookup comes back with: targets, in parts that may each be missing, or the reason why there are none.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::endpoint::Target;
@@ -72,6 +73,14 @@ pub enum ResolveFailure {
         name: Box<str>,
         /// Who was asked.
         server: Box<str>,
+    },
+    /// A file of endpoints cannot be read or understood.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// Which.
+        path: Box<Path>,
+        /// What is wrong, and where in it.
+        problem: Box<str>,
     },
     /// There is nobody to ask.
     #[error("no name server is configured")]

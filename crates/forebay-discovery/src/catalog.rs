@@ -367,7 +367,7 @@ impl Catalog {
 fn static_target(source: &Source) -> Option<Target> {
     match source.place {
         Place::Address(address) => Some(Target::new(address)),
-        Place::Host { .. } | Place::Service { .. } => None,
+        Place::Host { .. } | Place::Service { .. } | Place::File(_) => None,
     }
 }
 

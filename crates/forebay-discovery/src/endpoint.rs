@@ -40,12 +40,16 @@ pub struct Target {
     pub priority: u16,
     /// At least 1.
     pub weight: u32,
+    /// Where it runs, when that is known.
+    pub zone: Option<Arc<str>>,
+    /// Which release it runs, when that is known.
+    pub version: Option<Arc<str>>,
 }
 
 impl Target {
     /// A target whose source says nothing about weight and priority.
     pub fn new(address: SocketAddr) -> Target {
-        Target { address, priority: 0, weight: 1 }
+        Target { address, priority: 0, weight: 1, zone: None, version: None }
     }
 }
 
@@ -59,8 +63,8 @@ impl Endpoint {
             authority: source.authority.clone(),
             weight: target.weight,
             priority: target.priority,
-            zone: None,
-            version: None,
+            zone: target.zone.clone(),
+            version: target.version.clone(),
         }
     }
 

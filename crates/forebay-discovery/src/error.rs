@@ -15,6 +15,12 @@ pub enum Error {
         /// As written.
         spelling: String,
     },
+    /// `file:` and nothing that could be a path.
+    #[error("source {spelling:?} names no file")]
+    File {
+        /// As written.
+        spelling: String,
+    },
     /// `ftp://…` and the like.
     #[error("source {spelling:?} has unknown scheme {scheme:?}")]
     Scheme {
@@ -114,6 +120,7 @@ impl Error {
         match self {
             Error::Empty => "a source says where a service's endpoints are found",
             Error::Reserved { .. } => "the spelling is kept free so that it will only ever mean one thing",
+            Error::File { .. } => "the file says where the endpoints are",
             Error::Scheme { .. } => "the scheme says whether endpoints speak TLS or how they are looked up",
             Error::UrlPart { .. } => "an endpoint is a host and a port; the request brings the rest",
             Error::PortMissing { .. } => "only URLs have a default port",
@@ -134,6 +141,7 @@ impl Error {
             Error::Empty | Error::Reserved { .. } => {
                 r#"write an address "127.0.0.1:9001", a name "dns:orders.internal:9000" or a URL"#.into()
             }
+            Error::File { .. } => r#"write "file:endpoints.json", relative to the configuration file"#.into(),
             Error::Scheme { .. } => r#"use "http://", "https://", "dns:" or "dns+srv:""#.into(),
             Error::UrlPart { part, .. } => format!("remove the {part}"),
             Error::PortMissing { spelling } => {

@@ -13,7 +13,7 @@ use crate::source::Source;
 /// Where endpoints are found and how they are probed.
 #[derive(Clone, Debug, Settings)]
 pub struct DiscoverySettings {
-    /// Where its endpoints are found: addresses, URLs, `dns:` and `dns+srv:` names, one or a list of any mix.
+    /// Where its endpoints are found: addresses, URLs, `dns:` and `dns+srv:` names, `file:` paths, one or a list of any mix.
     #[setting(min_length = 1, example = ["127.0.0.1:9001", "127.0.0.1:9002"])]
     pub endpoints: OneOrMany<Source>,
     /// Active health checks; without them every endpoint gets requests.
@@ -130,10 +130,13 @@ impl Value for Source {
     const SHAPE: Shape = Shape::text("an endpoint or where to find some", "\"127.0.0.1:9001\"");
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Source> {
+        // A file's path is relative to the file that names it.
+        let folder = reader.folder(node).to_owned();
         reader.text(node, &Self::SHAPE, |text| {
-            text.parse().map_err(|error: crate::Error| {
+            let source = text.parse::<Source>().map_err(|error: crate::Error| {
                 Problem::new(format!("cannot be used: {error}")).note(error.note()).help(error.help())
-            })
+            })?;
+            Ok(source.within(&folder))
         })
     }
 }

@@ -14,6 +14,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -48,6 +49,18 @@ pub enum Place {
         /// `_service._protocol.domain`.
         name: HostName,
     },
+    /// A file that somebody keeps up to date: see [`crate::file`].
+    File(Box<Path>),
+}
+
+impl Source {
+    /// The same source, a file's path taken as relative to `folder`.
+    pub fn within(self, folder: &Path) -> Source {
+        match self.place {
+            Place::File(path) => Source { place: Place::File(folder.join(path).into()), ..self },
+            _ => self,
+        }
+    }
 }
 
 impl FromStr for Source {
@@ -58,8 +71,11 @@ impl FromStr for Source {
         if text.is_empty() {
             return Err(Error::Empty);
         }
-        if text == "registry" || text.starts_with("file:") {
+        if text == "registry" {
             return Err(Error::Reserved { spelling: spelling() });
+        }
+        if let Some(path) = text.strip_prefix("file:") {
+            return parse_file(text, path);
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             return parse_url(text, scheme, rest);
@@ -100,6 +116,7 @@ fn parse_url(text: &str, scheme: &str, rest: &str) -> Result<Source, Error> {
     let host = match &place {
         Place::Address(address) => address.ip().to_string(),
         Place::Host { name, .. } | Place::Service { name } => name.without_root().to_owned(),
+        Place::File(path) => path.display().to_string(),
     };
     let authority = match (&place, port == port_default) {
         (Place::Address(SocketAddr::V6(_)), true) => format!("[{host}]"),
@@ -108,6 +125,13 @@ fn parse_url(text: &str, scheme: &str, rest: &str) -> Result<Source, Error> {
         (_, false) => format!("{host}:{port}"),
     };
     Ok(Source { place, tls: tls.then(|| host.into()), authority: Some(authority.into()) })
+}
+
+fn parse_file(text: &str, path: &str) -> Result<Source, Error> {
+    if path.is_empty() || path.contains('\0') {
+        return Err(Error::File { spelling: text.to_owned() });
+    }
+    Ok(Source { place: Place::File(Path::new(path).into()), tls: None, authority: None })
 }
 
 fn parse_srv(text: &str, name: &str) -> Result<Source, Error> {
@@ -190,6 +214,7 @@ impl fmt::Display for Place {
             Place::Address(address) => write!(f, "{address}"),
             Place::Host { name, port } => write!(f, "{name}:{port}"),
             Place::Service { name } => write!(f, "dns+srv:{name}"),
+            Place::File(path) => write!(f, "file:{}", path.display()),
         }
     }
 }
@@ -228,6 +253,7 @@ mod tests {
         );
         check("https://10.0.0.1", "10.0.0.1:443", Some("10.0.0.1"), Some("10.0.0.1"));
         check("dns+srv:_http._tcp.orders.internal", "dns+srv:_http._tcp.orders.internal", None, None);
+        check("file:eds.json", "file:eds.json", None, None);
         check(
             "dns+srv:_https._tcp.orders.internal",
             "dns+srv:_https._tcp.orders.internal",
@@ -241,7 +267,7 @@ mod tests {
         let spellings = [
             "",
             "registry",
-            "file:eds.json",
+            "file:",
             "ftp://files.example",
             "https://api.example/v1",
             "https://api.example?x=1",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use forebay_clock::Clock;
 use forebay_config::{Check, Inputs, Name, Settings, Spanned, load};
+use forebay_discovery::file::FileReader;
 use forebay_discovery::{Answer, Discovery, Part, Place, Resolve, ResolveFailure, Target};
 use forebay_gateway::plan::Plan;
 use forebay_gateway::probe::{ProbeTls, Prober};
@@ -229,7 +230,8 @@ fn control(surroundings: &Surroundings) {
         let sweeper = Sweeper::new(surroundings.clock.clone());
         let prober = Prober::new(sweeper.clone(), surroundings.probe_tls.clone());
         let discovery = surroundings.discovery.clone();
-        let mut serving = std::pin::pin!(discovery.run(&Loopback, &prober, stopped));
+        let resolver = Loopback::default();
+        let mut serving = std::pin::pin!(discovery.run(&resolver, &prober, stopped));
         let mut sweeping = std::pin::pin!(sweeper.run());
         std::future::poll_fn(|cx| {
             let _ = sweeping.as_mut().poll(cx);
@@ -243,8 +245,11 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("no runtime")
 }
 
-/// Every name is this machine.
-struct Loopback;
+/// Every name is this machine; files are files.
+#[derive(Default)]
+struct Loopback {
+    files: FileReader,
+}
 
 impl Resolve for Loopback {
     async fn resolve(&self, place: &Place) -> Result<Answer, ResolveFailure> {
@@ -254,6 +259,7 @@ impl Resolve for Loopback {
                 let part = Part { name: "A".into(), targets: Some(vec![Target::new(address)]) };
                 Ok(Answer { parts: vec![part], ttl: Duration::from_secs(60) })
             }
+            Place::File(path) => self.files.read(path),
             Place::Address(_) | Place::Service { .. } => {
                 Err(ResolveFailure::NoSuchName { name: "only hosts are known here".into() })
             }

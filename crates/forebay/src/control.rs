@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forebay_admin::{Admin, serve_admin};
 use forebay_config::Loaded;
-use forebay_discovery::{DnsResolver, NameServers};
+use forebay_discovery::{NameServers, Resolver};
 use forebay_gateway::probe::Prober;
 use forebay_gateway::{Gateway, Surroundings};
 use forebay_http::date::DateCache;
@@ -51,7 +51,7 @@ pub(crate) fn run(control: Control<'_>) -> io::Result<Summary> {
 impl Control<'_> {
     async fn serve(mut self) -> io::Result<(Gateway, Summary)> {
         let sweeper = Sweeper::new(self.surroundings.clock.clone());
-        let resolver = DnsResolver::new(NameServers::System, fastrand::Rng::new());
+        let resolver = Resolver::new(NameServers::System, fastrand::Rng::new());
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
         let discovery = self.surroundings.discovery.clone();
         let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));

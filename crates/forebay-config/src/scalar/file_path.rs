@@ -53,7 +53,7 @@ impl Value for FilePath {
     const SHAPE: Shape = Shape::text("a path", "\"folder/file\"");
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        let folder = reader.sources.folder(node.origin()).map(Path::to_owned).unwrap_or_default();
+        let folder = reader.folder(node).to_owned();
         reader.text(node, &Self::SHAPE, |text| match text {
             "" => Err(Problem::new("is empty")),
             text if text.contains('\0') => Err(Problem::new("has a NUL character in it")),

@@ -102,6 +102,9 @@ impl DnsResolver {
                 Ok(Answer { ttl: found.ttl, parts: found.into_parts("", to_target) })
             }
             Place::Service { name } => self.service(&system, name).await,
+            Place::File(path) => {
+                Err(ResolveFailure::File { path: path.clone(), problem: "is not found in DNS".into() })
+            }
         }
     }
 
@@ -260,7 +263,8 @@ impl ServiceRecord {
     /// RFC 2782 gives weight 0 "a very small chance": here the smallest weight there is.
     fn to_target(&self, ip: IpAddr) -> Target {
         let address = SocketAddr::new(ip, self.port);
-        Target { address, priority: self.priority, weight: u32::from(self.weight).max(1) }
+        let weight = u32::from(self.weight).max(1);
+        Target { priority: self.priority, weight, ..Target::new(address) }
     }
 }
 

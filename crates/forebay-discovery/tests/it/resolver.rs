@@ -73,7 +73,8 @@ async fn services_keep_priority_weight_and_port() {
     dns.say("a.internal", Rtype::A, Say::Addresses(vec![("10.0.0.1", 10)]));
     dns.say("b.internal", Rtype::A, Say::Addresses(vec![("10.0.0.2", 30)]));
     let answer = resolve(&[dns.address], &format!("dns+srv:{name}")).await.unwrap();
-    let target = |address: &str, weight| Target { address: address.parse().unwrap(), priority: 10, weight };
+    let target =
+        |address: &str, weight| Target { priority: 10, weight, ..Target::new(address.parse().unwrap()) };
     assert_eq!(targets(&answer), [target("10.0.0.1:8001", 5), target("10.0.0.2:8002", 1)]);
     assert_eq!(answer.ttl, Duration::from_secs(10));
 }

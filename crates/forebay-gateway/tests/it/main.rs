@@ -4,6 +4,7 @@ mod bodies;
 mod departures;
 mod ejection;
 mod fields;
+mod files;
 mod interim;
 mod internal;
 mod life;
