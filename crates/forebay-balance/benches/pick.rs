@@ -63,7 +63,8 @@ fn endpoints(is_weighted: bool) -> Vec<Arc<Endpoint>> {
 /// Picks with keys and pauses; each request stays in flight until a thousand others have come.
 fn picks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pick of 10000");
-    for (policy, is_weighted) in Policy::ALL.into_iter().flat_map(|policy| [(policy, false), (policy, true)]) {
+    for (policy, is_weighted) in Policy::ALL.into_iter().flat_map(|policy| [(policy, false), (policy, true)])
+    {
         let mut rng = Rng::with_seed(2);
         let balancer = Balancer::new(Arc::new(Fleet::new(policy, endpoints(is_weighted))), &mut rng);
         let tried = Tried::default();

@@ -12,7 +12,7 @@ use crate::{Policy, Ramp};
 /// its video (Rodland, 2016); less moves more keys, more evens out less.
 pub const HEADROOM: Share = Share::from_millionths(250_000);
 /// Below this share of healthy capacity, health is disregarded: docs/balancing.md has the evidence.
-pub const PANIC_THRESHOLD: Share = Share::from_millionths(250_000);
+pub const PANIC_THRESHOLD: Share = Share::from_millionths(100_000);
 
 /// What a [`Fleet`](crate::Fleet) is built by. `Balance::from(policy)` has the defaults of the configuration.
 #[derive(Clone, Debug)]

@@ -136,20 +136,15 @@ impl<E: Candidate> Balancer<E> {
 
     /// The pool that was drawn has nobody: from any pool, the preferred first, the best that is left.
     #[cold]
-    fn settle(
-        &self,
-        drawn: usize,
-        request: &Request<'_>,
-        census: &Census,
-        rng: &mut Rng,
-    ) -> Option<Pick> {
+    fn settle(&self, drawn: usize, request: &Request<'_>, census: &Census, rng: &mut Rng) -> Option<Pick> {
         let worse_and_worse = [
             (true, true, Standing::Untried),
             (false, true, Standing::Retried),
             (true, false, Standing::Panicked),
             (false, false, Standing::Panicked),
         ];
-        let pools = || std::iter::once(drawn).chain((0..self.fleet.pools().len()).filter(|&pool| pool != drawn));
+        let pools =
+            || std::iter::once(drawn).chain((0..self.fleet.pools().len()).filter(|&pool| pool != drawn));
         worse_and_worse.into_iter().find_map(|(untried_only, eligible_only, standing)| {
             let terms = Terms { untried_only, eligible_only };
             let index = pools().find_map(|pool| self.choose(pool, terms, request, census, rng))?;

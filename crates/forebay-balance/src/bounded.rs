@@ -6,8 +6,8 @@ use crate::Candidate;
 use crate::scope::Scope;
 use crate::table::Seated;
 
-/// Seats walked along before all endpoints are looked at. With a quarter of a fleet eligible, the least without panic,
-/// one walk in a hundred million gets there.
+/// Seats walked along before all endpoints are looked at. With a tenth of a fleet eligible, the least before panic by
+/// default, one walk in a thousand gets there.
 const WALK_MAX: usize = 64;
 const MILLION: u32 = 1_000_000;
 

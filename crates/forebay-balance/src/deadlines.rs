@@ -55,7 +55,8 @@ impl Deadlines {
 
     /// From turn to turn; `weight` in thousandths.
     fn step(&self, weight: u64) -> u64 {
-        let step = u128::from(self.weight_max) * u128::from(STEP_MIN) * u128::from(FULL) / u128::from(weight.max(1));
+        let step =
+            u128::from(self.weight_max) * u128::from(STEP_MIN) * u128::from(FULL) / u128::from(weight.max(1));
         step as u64
     }
 }

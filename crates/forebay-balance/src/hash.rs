@@ -74,7 +74,10 @@ mod tests {
     fn splitmix_is_the_published_one() {
         // First outputs for the seed 1234567, as the reference implementation prints them.
         let outputs: Vec<u64> = (0..3).map(|number| rehash(1_234_567, number)).collect();
-        assert_eq!(outputs, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+        assert_eq!(
+            outputs,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
     }
 
     #[test]

@@ -62,7 +62,9 @@ impl HashKey {
                 });
                 found
             }
-            HashKey::Query(name) => request.query().is_some_and(|query| write_parameter(&mut hasher, query, name)),
+            HashKey::Query(name) => {
+                request.query().is_some_and(|query| write_parameter(&mut hasher, query, name))
+            }
             HashKey::Path(name) => {
                 request.path_parameter(name).is_some_and(|value| write(&mut hasher, value.as_bytes()))
             }
@@ -155,7 +157,10 @@ mod tests {
                 ("cookie", b"late=yes"),
                 ("x-empty", b""),
             ];
-            let _ = fields.iter().filter(|field| field.0 == name).try_for_each(|field| each(field.1).then_some(()));
+            let _ = fields
+                .iter()
+                .filter(|field| field.0 == name)
+                .try_for_each(|field| each(field.1).then_some(()));
         }
         fn query(&self) -> Option<&str> {
             Some("a=1&q=caf%C3%a9+noir&q=2&empty=&odd=100%")

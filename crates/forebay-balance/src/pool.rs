@@ -101,7 +101,8 @@ impl Pool {
 
     /// Whom its table has to seat.
     pub(crate) fn seats<E: Candidate>(&self, endpoints: &[E]) -> Vec<(Seat, u32)> {
-        let seat = |index: usize| Seat { who: endpoints[index].identity(), weight: endpoints[index].weight() };
+        let seat =
+            |index: usize| Seat { who: endpoints[index].identity(), weight: endpoints[index].weight() };
         self.indices().map(|index| (seat(index), index as u32)).collect()
     }
 }
@@ -137,7 +138,8 @@ pub(crate) fn pools<E: Candidate>(balance: &Balance, endpoints: &[E]) -> Box<[Po
         }
     }
     groups.sort_unstable_by_key(|(group, _)| *group);
-    let pool = |(group, members): (Group, Vec<u32>)| Pool::new(group, Members::Some(members.into()), endpoints);
+    let pool =
+        |(group, members): (Group, Vec<u32>)| Pool::new(group, Members::Some(members.into()), endpoints);
     groups.into_iter().map(pool).collect()
 }
 

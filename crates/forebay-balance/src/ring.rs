@@ -31,7 +31,8 @@ impl Ring {
             let whole = u128::from(weight(endpoint)) * u128::from(POINTS_PER_ENDPOINT) / u128::from(lightest);
             (whole * u128::from(POINTS_MAX.min(wanted)) / u128::from(wanted)).max(1) as u64
         };
-        let mut points: Vec<(u64, u32)> = Vec::with_capacity(POINTS_MAX.min(wanted) as usize + endpoints.len());
+        let mut points: Vec<(u64, u32)> =
+            Vec::with_capacity(POINTS_MAX.min(wanted) as usize + endpoints.len());
         for (number, endpoint) in endpoints.iter().enumerate() {
             points.extend((0..count(endpoint)).map(|point| (rehash(endpoint.who.0, point), number as u32)));
         }

@@ -83,7 +83,8 @@ impl Turns {
 fn step<E: Candidate>(next: usize, scope: &Scope<'_, E>) -> Option<(usize, usize)> {
     let pool = scope.pool;
     let size = pool.size();
-    let around = |count: usize| (next..size).chain(0..next).take(count).map(|place| (place, pool.index(place)));
+    let around =
+        |count: usize| (next..size).chain(0..next).take(count).map(|place| (place, pool.index(place)));
     if let Some(near) = around(STEPS_MAX).find(|&(_, index)| scope.admits(index)) {
         return Some(near);
     }

@@ -7,8 +7,8 @@ use crate::census::Tally;
 use crate::pool::Pool;
 use crate::{Candidate, Fleet, Tried};
 
-/// Draws for one choice before all eligible endpoints are looked at. With a quarter of a fleet eligible, the least
-/// without panic, one choice in a thousand needs that look.
+/// Draws for one choice before all eligible endpoints are looked at. With a third of a fleet eligible, one choice in
+/// ten thousand needs that look; with a tenth, one in twelve, at a tenth of the fleet.
 const DRAWS_MAX: usize = 24;
 /// In pools up to this size looking at every endpoint is cheaper than drawing again and again when some are
 /// ineligible or tried.

@@ -28,7 +28,7 @@ pub struct BalanceSettings {
     #[setting(min = "1s", max = "1h", example = "30s")]
     pub slow_start: Option<Duration>,
     /// When less than this share of the endpoints, by weight, is healthy, requests go to all of them.
-    #[setting(default = "25%")]
+    #[setting(default = "10%")]
     pub panic_threshold: Share,
     /// The zone that this Forebay runs in: endpoints there are preferred while their share of the requests is fair.
     #[setting(min_length = 1, example = "${ZONE}")]
@@ -172,8 +172,9 @@ impl Value for HashKey {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<HashKey> {
         reader.text(node, &Self::SHAPE, |text| {
             text.parse().map_err(|error: crate::Error| {
-                Problem::new(format!("cannot be used: {error}"))
-                    .help("write \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"path:NAME\" or \"address\"")
+                Problem::new(format!("cannot be used: {error}")).help(
+                    "write \"header:NAME\", \"cookie:NAME\", \"query:NAME\", \"path:NAME\" or \"address\"",
+                )
             })
         })
     }

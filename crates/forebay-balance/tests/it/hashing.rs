@@ -44,7 +44,8 @@ fn keys_belong_where_earlier_versions_sent_them() {
     for (policy, expected) in HASHING.into_iter().zip(GOLDEN) {
         let mut bench = Bench::new(policy, numbered(0..8), 1);
         let pick = |name: &&str| bench.pick_for(&[], Some(hash(name.as_bytes())), None).unwrap().index;
-        let picks: Vec<usize> = ["ada", "bob", "cleo", "dan", "eve", "fay", "gus", "hal"].iter().map(pick).collect();
+        let picks: Vec<usize> =
+            ["ada", "bob", "cleo", "dan", "eve", "fay", "gus", "hal"].iter().map(pick).collect();
         assert_eq!(picks, expected, "{policy}");
     }
 }

@@ -24,7 +24,8 @@ fn check_share(bench: &mut Bench, count: usize, expected: f64) {
 #[test]
 fn the_next_level_takes_over_what_the_first_cannot_carry() {
     for policy in Policy::ALL {
-        let endpoint = |number| Endpoint { priority: if number < 10 { 5 } else { 9 }, ..Endpoint::new(number) };
+        let endpoint =
+            |number| Endpoint { priority: if number < 10 { 5 } else { 9 }, ..Endpoint::new(number) };
         let mut bench = Bench::new(calm(policy), (0..20).map(endpoint).collect(), 3);
         for (sick, expected) in [(0, 100.0), (2, 100.0), (5, 70.0), (8, 28.0), (10, 0.0)] {
             bench.mark(&(0..20).map(|index| index >= sick).collect::<Vec<_>>());
@@ -36,8 +37,9 @@ fn the_next_level_takes_over_what_the_first_cannot_carry() {
 #[test]
 fn the_preferred_zone_gets_what_its_capacity_allows() {
     for policy in [Policy::LeastRequest, Policy::PeakEwma, Policy::RoundRobin, Policy::Random] {
-        let endpoint = |number| {
-            Endpoint { zone: Some(if number < 10 { "here" } else { "there" }), ..Endpoint::new(number) }
+        let endpoint = |number| Endpoint {
+            zone: Some(if number < 10 { "here" } else { "there" }),
+            ..Endpoint::new(number)
         };
         let balance = Balance { zone: Some("here".into()), ..Balance::from(policy) };
         let mut bench = Bench::new(balance, (0..20).map(endpoint).collect(), 3);
@@ -50,7 +52,8 @@ fn the_preferred_zone_gets_what_its_capacity_allows() {
 
 #[test]
 fn a_hashing_policy_knows_no_zone() {
-    let endpoint = |number| Endpoint { zone: Some(if number < 2 { "here" } else { "there" }), ..Endpoint::new(number) };
+    let endpoint =
+        |number| Endpoint { zone: Some(if number < 2 { "here" } else { "there" }), ..Endpoint::new(number) };
     let balance = Balance { zone: Some("here".into()), ..Balance::from(Policy::Maglev) };
     check_share(&mut Bench::new(balance, (0..4).map(endpoint).collect(), 3), 2, 50.0);
 }

@@ -12,7 +12,11 @@ fn every_try_goes_to_another_endpoint_while_there_is_one() {
             let mut tried = Vec::new();
             for _ in 0..size.min(8) {
                 let pick = bench.pick_for(&tried, Some(7), None).unwrap();
-                assert_eq!((pick.standing, tried.contains(&pick.index)), (Standing::Untried, false), "{policy}");
+                assert_eq!(
+                    (pick.standing, tried.contains(&pick.index)),
+                    (Standing::Untried, false),
+                    "{policy}"
+                );
                 tried.push(pick.index);
             }
             if size <= 8 {

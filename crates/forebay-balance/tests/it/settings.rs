@@ -34,12 +34,18 @@ fn short_and_long_forms_are_read() {
     assert_eq!(settings.hash_key(), Some(HashKey::Header("x-user".into())));
     assert_eq!(settings.balance().headroom, forebay_balance::HEADROOM);
     let settings = read("balance = \"ring-hash\"\nhash = { key = \"path:id\", headroom = \"50%\" }").unwrap();
-    assert_eq!((settings.hash_key(), settings.balance().headroom.fraction()), (Some(HashKey::Path("id".into())), 0.5));
+    assert_eq!(
+        (settings.hash_key(), settings.balance().headroom.fraction()),
+        (Some(HashKey::Path("id".into())), 0.5)
+    );
     assert_eq!(read("balance = \"maglev\"").unwrap().hash_key(), Some(HashKey::Address));
     assert_eq!(&*read("sticky = \"sid\"").unwrap().sticky().unwrap().cookie, "sid");
     let sticky = "sticky = { secret = \"s\", ttl = \"1h\", same_site = \"strict\", path = \"/app\" }";
     let sticky = read(sticky).unwrap().sticky().unwrap();
-    assert_eq!((&*sticky.cookie, sticky.ttl, sticky.same_site), ("forebay", Some(Duration::from_secs(3600)), SameSite::Strict));
+    assert_eq!(
+        (&*sticky.cookie, sticky.ttl, sticky.same_site),
+        ("forebay", Some(Duration::from_secs(3600)), SameSite::Strict)
+    );
     let settings = read("slow_start = \"30s\"\nzone = \"eu-1a\"\npanic_threshold = \"0%\"").unwrap();
     assert_eq!(settings.balance().zone.as_deref(), Some("eu-1a"));
 }

@@ -37,7 +37,10 @@ fn a_new_endpoint_comes_to_its_share_in_proportion_to_its_age() {
                 let percent = percent_of_share(policy, size, Duration::from_secs(age_s));
                 // 2,000 times 10% is 200, whose standard deviation is 14.
                 let tolerance = if policy == Policy::RoundRobin { 1.0 } else { 10.0 };
-                assert!((percent - expected).abs() < tolerance, "{policy} of {size} at {age_s} s: {percent}%");
+                assert!(
+                    (percent - expected).abs() < tolerance,
+                    "{policy} of {size} at {age_s} s: {percent}%"
+                );
             }
         }
     }
