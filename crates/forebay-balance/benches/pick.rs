@@ -53,7 +53,7 @@ fn endpoints(is_weighted: bool) -> Vec<Arc<Endpoint>> {
             identity: Identity::of(([10, 0, (number >> 8) as u8, number as u8], 9001).into(), None),
             weight: NonZeroU32::MIN.saturating_add(if is_weighted { number as u32 % 4 } else { 0 }),
             in_flight: AtomicU32::new(rng.u32(..8)),
-            eligible: AtomicBool::new(number % 50 != 0),
+            eligible: AtomicBool::new(!number.is_multiple_of(50)),
             latency,
         })
     };

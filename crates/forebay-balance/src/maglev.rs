@@ -104,5 +104,8 @@ fn size(endpoints: &[Seat]) -> usize {
 
 /// For odd numbers.
 fn is_prime(number: u64) -> bool {
-    (3..).step_by(2).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
+    (3..)
+        .step_by(2)
+        .take_while(|divisor| divisor * divisor <= number)
+        .all(|divisor| !number.is_multiple_of(divisor))
 }
