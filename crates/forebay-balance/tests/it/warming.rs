@@ -23,7 +23,7 @@ fn percent_of_share(policy: Policy, size: usize, age: Duration) -> f64 {
         bench.now = now;
         let tried = forebay_balance::Tried::default();
         let request = forebay_balance::Request::new(now, &tried);
-        picks[bench.balancer.pick(&request, &mut bench.rng).unwrap().index] += 1;
+        picks[bench.balancer.pick(&request, &mut bench.rng).expect("an endpoint").index] += 1;
     }
     let others = picks[..size - 1].iter().sum::<usize>() as f64 / (size - 1) as f64;
     picks[size - 1] as f64 * 100.0 / others
