@@ -16,6 +16,9 @@ const HARNESS: &str = "forebay-bench";
 /// The harness's benchmarks; it knows what they mean.
 const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
 
+/// Benchmarks of one decision: the package whose `benches` have one of this name.
+const DECISIONS: &[(&str, &str)] = &[("pick", "forebay-balance")];
+
 /// Those that Forebay is measured against.
 const PEERS: &[Need] = &[
     Need { package: "nginx", program: "nginx", used_for: "comparing Forebay with it" },
@@ -27,6 +30,13 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Resul
         .raw_args()?
         .map(|argument| argument.into_string().map_err(|_| Stop::Usage("an argument is not UTF-8".into())))
         .collect::<Result<_, _>>()?;
+    let decision = arguments.first().and_then(|name| DECISIONS.iter().find(|(known, _)| known == name));
+    if let Some((name, package)) = decision {
+        let mut command = process::cargo();
+        command.current_dir(&workspace.root);
+        command.args(["bench", "--locked", "--package", package, "--bench", name, "--"]);
+        return process::run(command.args(&arguments[1..]));
+    }
     build(workspace, HARNESS)?;
     let mut command = Command::new(program(workspace, HARNESS));
     command.arg("--out").arg(workspace.target.join("bench"));

@@ -6,26 +6,50 @@ use std::str::FromStr;
 /// How a service's endpoints share its requests: `balance = "…"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Policy {
-    /// Each in turn, as often as its weight says. Exact, but blind to how busy an endpoint is.
-    RoundRobin,
     /// The less busy of two drawn at random (power of two choices; Mitzenmacher 2001).
     ///
     /// The default: it keeps away from slow endpoints without the herd that follows when every core picks the
-    /// single least loaded one.
+    /// single least loaded one. docs/balancing.md has the evidence.
     #[default]
     LeastRequest,
+    /// Of two drawn at random, the one with the lower latency times requests. See [`PeakEwma`](crate::PeakEwma).
+    PeakEwma,
+    /// Each in turn, as often as its weight says. Exact, but blind to how busy an endpoint is.
+    RoundRobin,
+    /// Any, with a chance proportional to its weight. Blind, and needs no memory.
+    Random,
+    /// The one that the request's key belongs to in a Maglev table, as long as its load is within bounds.
+    Maglev,
+    /// The same on a ring: fewer keys move when endpoints change, shares are less even.
+    RingHash,
 }
 
 impl Policy {
     /// Every policy, in the order in which documentation lists them.
-    pub const ALL: [Policy; 2] = [Policy::LeastRequest, Policy::RoundRobin];
+    pub const ALL: [Policy; 6] = [
+        Policy::LeastRequest,
+        Policy::PeakEwma,
+        Policy::RoundRobin,
+        Policy::Random,
+        Policy::Maglev,
+        Policy::RingHash,
+    ];
 
     /// The configuration's spelling.
     pub const fn name(self) -> &'static str {
         match self {
-            Policy::RoundRobin => "round-robin",
             Policy::LeastRequest => "least-request",
+            Policy::PeakEwma => "peak-ewma",
+            Policy::RoundRobin => "round-robin",
+            Policy::Random => "random",
+            Policy::Maglev => "maglev",
+            Policy::RingHash => "ring-hash",
         }
+    }
+
+    /// Whether it sends requests with the same key to the same endpoint.
+    pub const fn is_hashing(self) -> bool {
+        matches!(self, Policy::Maglev | Policy::RingHash)
     }
 }
 
@@ -50,6 +74,18 @@ pub enum Error {
     /// The name is none of [`Policy::ALL`].
     #[error("unknown balancing policy `{name}`")]
     UnknownPolicy {
+        /// The name as it was written.
+        name: String,
+    },
+    /// The text is none of the spellings of [`HashKey`](crate::HashKey).
+    #[error("unknown hash key `{key}`")]
+    UnknownKey {
+        /// The text as it was written.
+        key: String,
+    },
+    /// No header field, cookie or parameter can be called that.
+    #[error("`{name}` is no name for a hash key")]
+    BadName {
         /// The name as it was written.
         name: String,
     },

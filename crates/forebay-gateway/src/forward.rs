@@ -169,7 +169,7 @@ impl Errand<'_> {
     }
 
     fn pick(&self, upstreams: &Upstreams, tried: &Tried, now: Moment) -> Option<Pick> {
-        let request = PickRequest { now, tried, key: None };
+        let request = PickRequest::new(now, tried);
         upstreams.balancer.pick(&request, &mut self.core.rng.borrow_mut())
     }
 

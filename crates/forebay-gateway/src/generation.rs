@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use forebay_balance::{Balancer, Candidate, Fleet};
+use forebay_balance::{Balancer, Candidate, Fleet, Identity};
 use forebay_clock::Moment;
 use forebay_discovery::{EndpointId, LiveEndpoint, LiveService};
 use forebay_http::client::TlsTarget;
@@ -55,6 +55,7 @@ pub(crate) struct Upstreams {
 
 /// One endpoint as a core sends requests to it.
 pub(crate) struct Upstream {
+    identity: Identity,
     pub(crate) endpoint: LiveEndpoint,
     pub(crate) tls: Option<TlsTarget>,
     pub(crate) metrics: EndpointMetrics,
@@ -67,8 +68,20 @@ impl Upstream {
 }
 
 impl Candidate for Upstream {
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+
     fn weight(&self) -> NonZeroU32 {
         NonZeroU32::new(self.endpoint.endpoint.weight).unwrap_or(NonZeroU32::MIN)
+    }
+
+    fn priority(&self) -> u16 {
+        self.endpoint.endpoint.priority
+    }
+
+    fn zone(&self) -> Option<&str> {
+        self.endpoint.endpoint.zone.as_deref()
     }
 
     fn in_flight(&self) -> u32 {
@@ -120,5 +133,6 @@ fn upstream(live: &LiveEndpoint, plan: &Service, families: &Families) -> Upstrea
     let name = live.endpoint.tls.as_ref().and_then(|name| ServerName::try_from(name.to_string()).ok());
     let tls = name.zip(plan.tls.clone()).map(|(name, config)| TlsTarget { config, name });
     let metrics = families.endpoint(&plan.name, &live.endpoint.address.to_string());
-    Upstream { endpoint: live.clone(), tls, metrics }
+    let identity = Identity::of(live.endpoint.address, live.endpoint.tls.as_deref());
+    Upstream { identity, endpoint: live.clone(), tls, metrics }
 }

@@ -1,0 +1,111 @@
+//! Maglev hashing (Eisenbud et al., NSDI 2016, section 3.4): every endpoint prefers the seats in an order of its own, and
+//! they take turns in taking the best one left. Seats come out even, and few change hands when endpoints do.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::hash::{reduce, rehash};
+use crate::table::Seat;
+
+/// Seats for the lightest endpoint: a share is off by no more than one of them, hence within 1%. The paper's advice.
+const SEATS_PER_ENDPOINT: u64 = 100;
+/// The paper's size; next to it small fleets' weights hold to the fourth digit. All sizes are the prime next to a power
+/// of two, so that a fleet may grow and shrink for long before the size, and with it everything, changes.
+const SEATS_MIN: u64 = 1 << 16;
+/// Enough for 10,000 endpoints at twice the lightest one's weight; 8 MiB. Beyond it light endpoints have fewer seats.
+const SEATS_MAX: u64 = 1 << 21;
+/// No endpoint yet.
+const FREE: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Maglev {
+    seats: Box<[u32]>,
+}
+
+/// The seats that an endpoint prefers: an arithmetic progression modulo the size, which is prime.
+struct Preference {
+    next: usize,
+    skip: usize,
+}
+
+impl Maglev {
+    /// For endpoints in an order that does not depend on the node.
+    pub(crate) fn new(endpoints: &[Seat]) -> Maglev {
+        let size = size(endpoints);
+        let mut seats = vec![FREE; size];
+        let prefer = |endpoint: &Seat| Preference {
+            next: reduce(rehash(endpoint.who.0, 0), size),
+            skip: 1 + reduce(rehash(endpoint.who.0, 1), size - 1),
+        };
+        let mut preferences: Vec<Preference> = endpoints.iter().map(prefer).collect();
+        each_turn(endpoints, size, |number| {
+            let seat = preferences[number].free(&seats);
+            seats[seat] = number as u32;
+        });
+        Maglev { seats: seats.into() }
+    }
+
+    pub(crate) fn start(&self, key: u64) -> usize {
+        reduce(key, self.seats.len())
+    }
+
+    pub(crate) fn seats(&self) -> &[u32] {
+        &self.seats
+    }
+}
+
+impl Preference {
+    /// The best seat left; there must be one.
+    fn free(&mut self, seats: &[u32]) -> usize {
+        loop {
+            let seat = self.next;
+            self.next += self.skip;
+            if self.next >= seats.len() {
+                self.next -= seats.len();
+            }
+            if seats[seat] == FREE {
+                return seat;
+            }
+        }
+    }
+}
+
+/// Calls `take` for so many turns: as often for each endpoint as its weight says, and once before anybody's second.
+fn each_turn(endpoints: &[Seat], count: usize, mut take: impl FnMut(usize)) {
+    if endpoints.windows(2).all(|pair| pair[0].weight == pair[1].weight) {
+        return (0..endpoints.len()).cycle().take(count).for_each(take);
+    }
+    let heaviest = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).max().unwrap_or(1);
+    // 20 bits of fraction: exact to less than a seat even for the heaviest.
+    let step = |number: usize| (heaviest << 20) / u64::from(endpoints[number].weight.get());
+    let mut queue: BinaryHeap<Reverse<(u64, usize)>> =
+        (0..endpoints.len()).map(|number| Reverse((0, number))).collect();
+    for _ in 0..count {
+        if let Some(mut first) = queue.peek_mut() {
+            let Reverse((time, number)) = *first;
+            *first = Reverse((time + step(number), number));
+            take(number);
+        }
+    }
+}
+
+fn size(endpoints: &[Seat]) -> usize {
+    let lightest = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).min().unwrap_or(1);
+    let weights: u64 = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).sum();
+    let wanted = weights.div_ceil(lightest).saturating_mul(SEATS_PER_ENDPOINT);
+    // Never fewer than one for each.
+    let wanted = wanted.clamp(SEATS_MIN, SEATS_MAX).max(endpoints.len() as u64);
+    let mut size = wanted.next_power_of_two() + 1;
+    while !is_prime(size) {
+        size += 2;
+    }
+    size as usize
+}
+
+/// For odd numbers.
+fn is_prime(number: u64) -> bool {
+    (3..)
+        .step_by(2)
+        .take_while(|divisor| divisor * divisor <= number)
+        .all(|divisor| !number.is_multiple_of(divisor))
+}

@@ -1,0 +1,89 @@
+//! What one choice is made from: a pool, and which of its endpoints may be chosen. Draws among them by weight.
+
+use fastrand::Rng;
+use forebay_clock::Moment;
+
+use crate::census::Tally;
+use crate::pool::Pool;
+use crate::{Candidate, Fleet, Tried};
+
+/// Draws for one choice before all eligible endpoints are looked at. With a third of a fleet eligible, one choice in
+/// ten thousand needs that look; with a tenth, one in twelve, at a tenth of the fleet.
+const DRAWS_MAX: usize = 24;
+/// In pools up to this size looking at every endpoint is cheaper than drawing again and again when some are
+/// ineligible or tried.
+const SCANNED_SIZE_MAX: usize = 4;
+
+/// The endpoints that a choice is between.
+#[derive(Debug)]
+pub(crate) struct Scope<'a, E> {
+    pub(crate) fleet: &'a Fleet<E>,
+    pub(crate) pool: &'a Pool,
+    pub(crate) tally: &'a Tally,
+    pub(crate) now: Moment,
+    /// Where the request must not go.
+    pub(crate) tried: Option<&'a Tried>,
+    /// Whether endpoints must be eligible.
+    pub(crate) eligible_only: bool,
+}
+
+impl<E: Candidate> Scope<'_, E> {
+    pub(crate) fn endpoint(&self, index: usize) -> &E {
+        &self.fleet.endpoints()[index]
+    }
+
+    /// Whether the endpoint may be chosen.
+    pub(crate) fn admits(&self, index: usize) -> bool {
+        !self.tried.is_some_and(|tried| tried.contains(index))
+            && (!self.eligible_only || self.endpoint(index).is_eligible(self.now))
+    }
+
+    /// The endpoint's weight at present, in thousandths of the unit of [`Candidate::weight`].
+    pub(crate) fn weight(&self, index: usize) -> u64 {
+        let endpoint = self.endpoint(index);
+        let permille = self.fleet.balance().ramp.permille(endpoint, self.now);
+        u64::from(endpoint.weight().get()) * u64::from(permille)
+    }
+
+    /// One of the admitted but `except`, by weight; `None` only when there is none.
+    pub(crate) fn draw(&self, except: Option<usize>, rng: &mut Rng) -> Option<usize> {
+        let admits = |index: usize| except != Some(index) && self.admits(index);
+        if self.pool.size() > SCANNED_SIZE_MAX {
+            for _ in 0..DRAWS_MAX {
+                let index = self.pool.draw(rng);
+                if admits(index) && self.has_warmed_up(index, rng) {
+                    return Some(index);
+                }
+            }
+            let listed = self.tally.eligible.iter().map(|&index| index as usize);
+            if let Some(index) = self.scan(listed.filter(|&index| admits(index)), rng) {
+                return Some(index);
+            }
+        }
+        self.scan(self.pool.indices().filter(|&index| admits(index)), rng)
+    }
+
+    /// Lets through as many draws of an endpoint in slow start as its weight at present says.
+    fn has_warmed_up(&self, index: usize, rng: &mut Rng) -> bool {
+        let ramp = self.fleet.balance().ramp;
+        ramp.is_off() || {
+            let permille = ramp.permille(self.endpoint(index), self.now);
+            permille >= self.tally.permille_max || rng.u32(..self.tally.permille_max) < permille
+        }
+    }
+
+    /// Draws by weight with one look at each (reservoir sampling). Taking the first instead would heap the requests of a
+    /// sick stretch onto the endpoint behind it.
+    fn scan(&self, indices: impl Iterator<Item = usize>, rng: &mut Rng) -> Option<usize> {
+        let mut weight_seen = 0;
+        let mut chosen = None;
+        for index in indices {
+            let weight = self.weight(index);
+            weight_seen += weight;
+            if rng.u64(..weight_seen) < weight {
+                chosen = Some(index);
+            }
+        }
+        chosen
+    }
+}
