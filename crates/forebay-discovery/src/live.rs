@@ -26,6 +26,8 @@ pub struct LiveState {
     in_flight: AtomicU32,
     // A moment in nanoseconds; until then requests go elsewhere.
     suspect_until: AtomicU64,
+    // A moment in nanoseconds: when it came, or came back.
+    healthy_since: AtomicU64,
     record: Record,
     // For display only; never taken for a request.
     verdict: Mutex<Verdict>,
@@ -56,6 +58,7 @@ impl LiveState {
             health: AtomicU8::new(Health::Unknown as u8),
             in_flight: AtomicU32::new(0),
             suspect_until: AtomicU64::new(0),
+            healthy_since: AtomicU64::new(now.as_nanos()),
             record: Record::default(),
             verdict: Mutex::new(verdict),
         }
@@ -83,6 +86,11 @@ impl LiveState {
         self.health() != Health::Unhealthy
             && self.suspect_until.load(Ordering::Relaxed) <= now.as_nanos()
             && !self.record.is_ejected(now)
+    }
+
+    /// When it came, or when a check last found it healthy again.
+    pub fn healthy_since(&self) -> Moment {
+        Moment::from_nanos(self.healthy_since.load(Ordering::Relaxed))
     }
 
     /// Why and until when it is left alone for what requests met there.
@@ -123,6 +131,9 @@ impl LiveState {
         let mut verdict = lock(&self.verdict);
         if verdict.health != health {
             verdict.since = now;
+            if health == Health::Healthy && verdict.health == Health::Unhealthy {
+                self.healthy_since.store(now.as_nanos(), Ordering::Relaxed);
+            }
             if health == Health::Healthy {
                 self.record.readmit();
             }

@@ -11,6 +11,7 @@ use forebay_http::server::Request;
 use forebay_http::{Name, ResponseHead};
 use forebay_retry::{Attempt, Ending, Nesting, Reason, Verdict};
 
+use crate::affinity::Affinity;
 use crate::attempt::{self, Outcome};
 use crate::core::Core;
 use crate::generation::{CoreGeneration, SharedService, Upstream, Upstreams};
@@ -37,6 +38,7 @@ pub(crate) struct Errand<'a> {
     pub(crate) deadline: Moment,
     /// Which attempt of its caller's the request is.
     pub(crate) nesting: Nesting,
+    pub(crate) affinity: Affinity,
     pub(crate) hop: Hop,
 }
 
@@ -65,6 +67,7 @@ pub(crate) async fn forward(
         place,
         deadline,
         nesting,
+        affinity: Affinity::of(&plan.services[place], route, &request.head, visit.client.address),
         hop,
     };
     request.body.limit(route.body_bytes_max);
@@ -96,12 +99,15 @@ impl Errand<'_> {
             visit.endpoint = Some(upstream.endpoint.endpoint.address);
             upstream.metrics.attempts.inc(self.core.metrics);
             let busy = upstream.endpoint.live.enter();
+            let began = self.core.now();
             let outcome = attempt::attempt(self, upstream, request, &mut replay, visit).await;
             let (ending, problem) = match outcome {
-                Outcome::Answered(connection, head, rest) => {
+                Outcome::Answered(connection, mut head, rest) => {
                     upstream.endpoint.live.trust();
-                    self.record(upstream, Met::Answer(head.status()), shared);
+                    self.record(upstream, Met::Answer(head.status()), self.core.now() - began, shared);
                     let ending = answered(&head);
+                    let token = upstreams.balancer.fleet().token(pick.index);
+                    self.affinity.keep(self.service, token, request.head.scheme(), &mut head);
                     if !self.service.retry.conditions.cover(ending)
                         || visit.attempts >= self.service.retry.attempts_max
                     {
@@ -134,7 +140,7 @@ impl Errand<'_> {
             };
             drop(busy);
             upstream.metrics.failures.inc(self.core.metrics);
-            self.record(upstream, Met::Nothing, shared);
+            self.record(upstream, Met::Nothing, self.core.now() - began, shared);
             if !matches!(ending, Ending::TimedOut | Ending::Answered { .. }) {
                 upstream.endpoint.live.suspect_until(self.core.now() + SUSPECT_TIME);
             }
@@ -154,7 +160,13 @@ impl Errand<'_> {
     }
 
     /// Remembers what an attempt met, for good or bad.
-    fn record(&self, upstream: &Upstream, met: Met, shared: &SharedService) {
+    fn record(&self, upstream: &Upstream, met: Met, took: Duration, shared: &SharedService) {
+        if let Some(latency) = &upstream.latency {
+            match met {
+                Met::Answer(status) if status < 500 => latency.observe(self.core.now(), took),
+                _ => latency.observe_failure(self.core.now(), took),
+            }
+        }
         let Some(settings) = &self.service.definition.outlier else { return };
         let live = &upstream.endpoint.live;
         let Some(ejection) = shared.live.record(live, settings, met, self.core.now()) else { return };
@@ -169,7 +181,8 @@ impl Errand<'_> {
     }
 
     fn pick(&self, upstreams: &Upstreams, tried: &Tried, now: Moment) -> Option<Pick> {
-        let request = PickRequest::new(now, tried);
+        let Affinity { key, session } = self.affinity;
+        let request = PickRequest { key, session, ..PickRequest::new(now, tried) };
         upstreams.balancer.pick(&request, &mut self.core.rng.borrow_mut())
     }
 

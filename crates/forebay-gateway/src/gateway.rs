@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use crate::core::Core;
 use crate::generation::{Generation, SharedService};
 use crate::internal::WayIn;
+use crate::latencies::Latencies;
 use crate::listener::ListenError;
 use crate::plan::Plan;
 use crate::ports::ServicePorts;
@@ -75,12 +76,18 @@ pub enum GatewayError {
     Telemetry(#[source] TelemetryError),
 }
 
+/// What of a service outlives a configuration, besides its endpoints.
+struct Kept {
+    budget: Arc<Budget>,
+    latencies: Arc<Latencies>,
+}
+
 /// A running gateway.
 pub struct Gateway {
     surroundings: Surroundings,
     families: Families,
-    /// Retry budgets by service: they outlive configurations.
-    budgets: Mutex<BTreeMap<Arc<str>, Arc<Budget>>>,
+    /// By service: what outlives configurations.
+    kept: Mutex<BTreeMap<Arc<str>, Kept>>,
     number: Arc<AtomicU64>,
     current: Mutex<Arc<Generation>>,
     ports: Mutex<ServicePorts>,
@@ -100,9 +107,9 @@ impl Gateway {
         let families = Families::new(&surroundings.registry);
         let number = Arc::new(AtomicU64::new(0));
         observe(&surroundings, &number);
-        let budgets = Mutex::default();
+        let kept = Mutex::default();
         let ports = ServicePorts::default().prepare(&plan)?;
-        let generation = Arc::new(generation(plan, &surroundings, &families, &budgets, &number));
+        let generation = Arc::new(generation(plan, &surroundings, &families, &kept, &number));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(MAILBOX_MAX)).unzip();
         let mailboxes: Arc<[_]> = mailboxes.into();
         let loads: Arc<[AtomicUsize]> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
@@ -128,7 +135,7 @@ impl Gateway {
         Ok(Gateway {
             surroundings,
             families,
-            budgets,
+            kept,
             number,
             current: Mutex::new(generation),
             ports: Mutex::new(ports),
@@ -151,8 +158,7 @@ impl Gateway {
         let share = |_| if is_same { Ok(None) } else { ports.share().map(Some) };
         let shares = self.mailboxes.iter().map(share).collect::<io::Result<Vec<_>>>();
         let shares = shares.map_err(GatewayError::Listener)?;
-        let next =
-            Arc::new(generation(plan, &self.surroundings, &self.families, &self.budgets, &self.number));
+        let next = Arc::new(generation(plan, &self.surroundings, &self.families, &self.kept, &self.number));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
         for (mailbox, ports) in self.mailboxes.iter().zip(shares) {
             // A core that has stopped needs no configuration.
@@ -217,7 +223,7 @@ fn generation(
     plan: Plan,
     surroundings: &Surroundings,
     families: &Families,
-    budgets: &Mutex<BTreeMap<Arc<str>, Arc<Budget>>>,
+    kept: &Mutex<BTreeMap<Arc<str>, Kept>>,
     number: &AtomicU64,
 ) -> Generation {
     let definitions: Definitions =
@@ -225,20 +231,24 @@ fn generation(
     let tls = plan.services.iter().filter_map(|service| Some((service.name.clone(), service.tls.clone()?)));
     surroundings.probe_tls.set(tls.collect());
     surroundings.discovery.apply(definitions);
-    let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
-    budgets.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
     let services = plan.services.iter().filter_map(|service| {
-        let budget = budgets.entry(service.name.clone());
         let fresh = || Arc::new(Budget::new(service.budget, surroundings.clock.now()));
-        let budget = budget.and_modify(|budget| {
-            if *budget.settings() != service.budget {
-                *budget = fresh();
-            }
-        });
+        let kept = kept
+            .entry(service.name.clone())
+            .and_modify(|kept| {
+                if *kept.budget.settings() != service.budget {
+                    kept.budget = fresh();
+                }
+            })
+            .or_insert_with(|| Kept { budget: fresh(), latencies: Arc::default() });
         Some(SharedService {
             // Applied above, so it is there.
             live: surroundings.discovery.service(&service.name)?,
-            budget: budget.or_insert_with(fresh).clone(),
+            budget: kept.budget.clone(),
+            latencies: kept.latencies.clone(),
+            fleet: Mutex::default(),
             metrics: families.service(&service.name),
         })
     });

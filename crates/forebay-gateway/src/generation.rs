@@ -3,15 +3,16 @@
 use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use forebay_balance::{Balancer, Candidate, Fleet, Identity};
+use forebay_balance::{Balancer, Candidate, Fleet, Identity, PeakEwma, Policy};
 use forebay_clock::Moment;
 use forebay_discovery::{EndpointId, LiveEndpoint, LiveService};
 use forebay_http::client::TlsTarget;
 use forebay_retry::{Budget, LocalBudget};
 use rustls::pki_types::ServerName;
 
+use crate::latencies::Latencies;
 use crate::plan::{Plan, Service};
 use crate::telemetry::{EndpointMetrics, Families, RouteMetrics, ServiceMetrics};
 
@@ -32,7 +33,16 @@ pub struct Generation {
 pub(crate) struct SharedService {
     pub(crate) live: Arc<LiveService>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) latencies: Arc<Latencies>,
     pub(crate) metrics: ServiceMetrics,
+    /// Built by the first core that needs it; a lock only when the endpoints have changed.
+    pub(crate) fleet: Mutex<Option<Latest>>,
+}
+
+/// A fleet and the version of the endpoints it is made of.
+pub(crate) struct Latest {
+    version: u64,
+    fleet: Arc<Fleet<Upstream>>,
 }
 
 /// A generation on one core.
@@ -59,6 +69,8 @@ pub(crate) struct Upstream {
     pub(crate) endpoint: LiveEndpoint,
     pub(crate) tls: Option<TlsTarget>,
     pub(crate) metrics: EndpointMetrics,
+    /// Where the policy asks for it.
+    pub(crate) latency: Option<Arc<PeakEwma>>,
 }
 
 impl Upstream {
@@ -90,6 +102,14 @@ impl Candidate for Upstream {
 
     fn is_eligible(&self, now: Moment) -> bool {
         self.endpoint.live.is_eligible(now)
+    }
+
+    fn healthy_since(&self) -> Option<Moment> {
+        Some(self.endpoint.live.healthy_since())
+    }
+
+    fn latency(&self) -> Option<&PeakEwma> {
+        self.latency.as_deref()
     }
 }
 
@@ -124,15 +144,29 @@ fn upstreams(
     rng: &mut fastrand::Rng,
 ) -> Upstreams {
     let set = service.live.latest();
-    let upstreams = set.endpoints().iter().map(|endpoint| upstream(endpoint, plan, families)).collect();
-    let fleet = Arc::new(Fleet::new(plan.balance, upstreams));
-    Upstreams { version: set.version(), balancer: Balancer::new(fleet, rng) }
+    let mut latest = service.fleet.lock().unwrap_or_else(PoisonError::into_inner);
+    if latest.as_ref().is_none_or(|latest| latest.version < set.version()) {
+        let make = |endpoint| upstream(endpoint, plan, service, families);
+        let upstreams = set.endpoints().iter().map(make).collect();
+        let fleet = match &*latest {
+            Some(before) => before.fleet.resettle(upstreams),
+            None => Fleet::new(plan.balance.clone(), upstreams),
+        };
+        *latest = Some(Latest { version: set.version(), fleet: Arc::new(fleet) });
+    }
+    // Another core may have built a later one meanwhile.
+    let (version, fleet) = match &*latest {
+        Some(latest) => (latest.version, latest.fleet.clone()),
+        None => (set.version(), Arc::new(Fleet::new(plan.balance.clone(), Vec::new()))),
+    };
+    Upstreams { version, balancer: Balancer::new(fleet, rng) }
 }
 
-fn upstream(live: &LiveEndpoint, plan: &Service, families: &Families) -> Upstream {
+fn upstream(live: &LiveEndpoint, plan: &Service, service: &SharedService, families: &Families) -> Upstream {
     let name = live.endpoint.tls.as_ref().and_then(|name| ServerName::try_from(name.to_string()).ok());
     let tls = name.zip(plan.tls.clone()).map(|(name, config)| TlsTarget { config, name });
     let metrics = families.endpoint(&plan.name, &live.endpoint.address.to_string());
     let identity = Identity::of(live.endpoint.address, live.endpoint.tls.as_deref());
-    Upstream { identity, endpoint: live.clone(), tls, metrics }
+    let latency = (plan.balance.policy == Policy::PeakEwma).then(|| service.latencies.of(live.live.id()));
+    Upstream { identity, endpoint: live.clone(), tls, metrics, latency }
 }

@@ -3,6 +3,7 @@
 //! [`plan`] is what the configuration comes to; [`stage`] decides on a request by it; the pipeline carries the
 //! decision out. [`Gateway`] runs one such pipeline per core.
 
+mod affinity;
 mod attempt;
 mod core;
 mod forward;
@@ -10,6 +11,7 @@ mod gateway;
 mod generation;
 mod hop;
 pub mod internal;
+mod latencies;
 pub mod listener;
 pub mod path;
 pub mod pattern;

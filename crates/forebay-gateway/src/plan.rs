@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_balance as balance;
+use forebay_balance::{Balance, HashKey, Sticky};
 use forebay_discovery::ServiceDefinition;
 use forebay_http::parse::HeadLimits;
 use forebay_http::server::ServerSettings;
@@ -106,7 +106,11 @@ pub struct Service {
     /// Where its endpoints are found and how they are probed.
     pub definition: ServiceDefinition,
     /// How requests spread over them.
-    pub balance: balance::Policy,
+    pub balance: Balance,
+    /// What ties a request to an endpoint, for the policies that hash.
+    pub hash_key: Option<HashKey>,
+    /// The cookie that keeps a client with its endpoint.
+    pub sticky: Option<Sticky>,
     /// Whether and when a request is tried again.
     pub retry: Policy,
     /// How many retries there may be.

@@ -366,7 +366,9 @@ fn service(
     Ok(Service {
         name: name.as_str().into(),
         definition,
-        balance: settings.balance.balance,
+        balance: settings.balance.balance(),
+        hash_key: settings.balance.hash_key(),
+        sticky: settings.balance.sticky(),
         retry: settings.retry.policy(),
         budget: settings.retry.budget(),
         tls,

@@ -1,5 +1,6 @@
 //! The gateway from socket to socket: what clients and upstreams see, whatever either of them does.
 
+mod affinity;
 mod bodies;
 mod departures;
 mod ejection;

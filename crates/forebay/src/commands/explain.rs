@@ -172,7 +172,7 @@ fn print_own(plan: &Plan, route: Option<usize>) {
 fn print_service(plan: &Plan, route: Option<usize>, service: usize) {
     let service = &plan.services[service];
     let sources: Vec<String> = service.definition.sources.iter().map(ToString::to_string).collect();
-    say!("{:<10} {}: {}, {}", "service", service.name, sources.join(", "), service.balance);
+    say!("{:<10} {}: {}, {}", "service", service.name, sources.join(", "), service.balance.policy);
     let budget = f64::from(service.budget.ratio_permille) / 10.0;
     let deadline = route.map(|route| plan.routes[route].timeout).unwrap_or_default();
     say!(
