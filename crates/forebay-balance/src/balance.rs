@@ -8,8 +8,8 @@ use forebay_config::Share;
 use crate::sticky::StickyKey;
 use crate::{Policy, Ramp};
 
-/// How far above the average a hashing policy lets one endpoint's load rise: a quarter, as Vimeo found to work for
-/// its video (Rodland, 2016); less moves more keys, more evens out less.
+/// How far above the average a hashing policy lets one endpoint's load rise: a quarter, the lower end of what HAProxy's
+/// manual advises for `hash-balance-factor`. Less moves more keys, more evens out less.
 pub const HEADROOM: Share = Share::from_millionths(250_000);
 /// Below this share of healthy capacity, health is disregarded: docs/balancing.md has the evidence.
 pub const PANIC_THRESHOLD: Share = Share::from_millionths(100_000);

@@ -8,7 +8,7 @@ use crate::alias::AliasTable;
 use crate::table::{Seat, Seated};
 use crate::{Balance, Candidate};
 
-/// Priority levels kept apart; those beyond share the last one. More than main, backup and a page of apology are rare.
+/// Priority levels kept apart; those beyond share the last one. More than two or three are rare.
 const LEVELS_MAX: usize = 8;
 /// Zones kept apart in one level; those beyond share the last one. Clouds have three to six in a region.
 const ZONES_MAX: usize = 16;

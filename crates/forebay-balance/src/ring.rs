@@ -6,7 +6,7 @@ use crate::table::Seat;
 
 /// Points of the lightest endpoint, heavier ones have more: shares stray from weights by 1/√256, 6%.
 const POINTS_PER_ENDPOINT: u64 = 256;
-/// 48 MiB with 12 bytes a point, and 10,000 equal endpoints fit. Beyond it all have fewer points.
+/// 64 MiB with 12 bytes a point and 4 for finding it, and 10,000 equal endpoints fit. Beyond it all have fewer points.
 const POINTS_MAX: u64 = 1 << 22;
 
 #[derive(Debug)]
@@ -60,8 +60,13 @@ impl Ring {
         if position == self.points.len() { 0 } else { position }
     }
 
-    pub(crate) fn seats(&self) -> &[u32] {
-        &self.seats
+    /// Whose the point at `position` is.
+    pub(crate) fn seat(&self, position: usize) -> usize {
+        self.seats[position] as usize
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.seats.len()
     }
 }
 

@@ -40,15 +40,15 @@ pub struct Sticky {
     pub ttl: Option<Duration>,
 }
 
-/// The attribute of that name (RFC 6265bis, section 4.1.2.7).
+/// Which requests that other sites cause carry a cookie: the attribute of that name (RFC 6265bis, section 4.1.2.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, forebay_config::Settings)]
 pub enum SameSite {
-    /// None.
+    /// No request that another site causes.
     Strict,
-    /// Those that follow a link to here.
+    /// Only when somebody follows a link to here.
     #[default]
     Lax,
-    /// All of them; over https only.
+    /// Every one; over https only.
     None,
 }
 

@@ -63,7 +63,7 @@ impl Seated {
             let found = endpoints.binary_search_by_key(&seat.who, |(seat, _)| seat.who);
             found.map_or(GONE, |at| endpoints[at].1)
         };
-        // Duplicates aside, which discovery does not let through, these are the same in order.
+        // A settled table's seats are these endpoints in this order; searching would be the same, only slower.
         let indices = match is_settled {
             true => endpoints.iter().map(|(_, index)| *index).collect(),
             false => table.seats.iter().map(index).collect(),
@@ -81,12 +81,12 @@ impl Seated {
 
     /// The index of the endpoint that sits at `position`, unless it is gone, and the position behind it.
     pub(crate) fn seat(&self, position: usize) -> (Option<usize>, usize) {
-        let circle = match &self.table.circle {
-            Circle::Maglev(maglev) => maglev.seats(),
-            Circle::Ring(ring) => ring.seats(),
+        let (seat, size) = match &self.table.circle {
+            Circle::Maglev(maglev) => (maglev.seat(position), maglev.size()),
+            Circle::Ring(ring) => (ring.seat(position), ring.size()),
         };
-        let index = self.indices[circle[position] as usize];
-        let behind = if position + 1 == circle.len() { 0 } else { position + 1 };
+        let index = self.indices[seat];
+        let behind = if position + 1 == size { 0 } else { position + 1 };
         ((index != GONE).then_some(index as usize), behind)
     }
 }
