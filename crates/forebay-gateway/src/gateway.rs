@@ -178,6 +178,11 @@ impl Gateway {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What is to be done now and then off the data path: about twice a second.
+    pub fn tick(&self) {
+        self.generation().services.iter().for_each(SharedService::settle);
+    }
+
     /// The way in for Forebay's own requests.
     pub fn way_in(&self) -> WayIn {
         WayIn::new(self.mailboxes.clone())
@@ -249,6 +254,7 @@ fn generation(
             budget: kept.budget.clone(),
             latencies: kept.latencies.clone(),
             fleet: Mutex::default(),
+            settled: AtomicU64::new(0),
             metrics: families.service(&service.name),
         })
     });

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_balance::{Balancer, Candidate, Fleet, Identity, PeakEwma, Policy};
 use forebay_clock::Moment;
@@ -37,12 +38,36 @@ pub(crate) struct SharedService {
     pub(crate) metrics: ServiceMetrics,
     /// Built by the first core that needs it; a lock only when the endpoints have changed.
     pub(crate) fleet: Mutex<Option<Latest>>,
+    /// Counts the fleets that were put in force since: cores look here whether theirs is the latest.
+    pub(crate) settled: AtomicU64,
 }
 
 /// A fleet and the version of the endpoints it is made of.
 pub(crate) struct Latest {
     version: u64,
     fleet: Arc<Fleet<Upstream>>,
+}
+
+impl SharedService {
+    /// Builds what a fleet put together on the data path has left out: the tables of hashing policies, which take up to
+    /// a quarter of a second for ten thousand endpoints. For the control thread, now and then.
+    pub(crate) fn settle(&self) {
+        let unsettled = |latest: &&Latest| !latest.fleet.is_settled();
+        let found =
+            self.lock().as_ref().filter(unsettled).map(|latest| (latest.version, latest.fleet.clone()));
+        let Some((version, fleet)) = found else { return };
+        // Without the lock: cores may need it meanwhile.
+        let settled = Arc::new(fleet.resettle(fleet.endpoints().to_vec()));
+        let mut latest = self.lock();
+        if latest.as_ref().is_some_and(|latest| latest.version == version) {
+            *latest = Some(Latest { version, fleet: settled });
+            self.settled.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Latest>> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A generation on one core.
@@ -60,10 +85,12 @@ pub(crate) struct CoreService {
 /// The endpoints of a service at one version. A request keeps the one it began with.
 pub(crate) struct Upstreams {
     version: u64,
+    settled: u64,
     pub(crate) balancer: Balancer<Upstream>,
 }
 
 /// One endpoint as a core sends requests to it.
+#[derive(Clone)]
 pub(crate) struct Upstream {
     identity: Identity,
     pub(crate) endpoint: LiveEndpoint,
@@ -129,7 +156,9 @@ impl CoreGeneration {
     pub(crate) fn upstreams(&self, service: usize, rng: &mut fastrand::Rng) -> Rc<Upstreams> {
         let shared = &self.shared.services[service];
         let mut latest = self.services[service].upstreams.borrow_mut();
-        if latest.version != shared.live.version() {
+        let is_latest = latest.version == shared.live.version()
+            && latest.settled == shared.settled.load(Ordering::Acquire);
+        if !is_latest {
             *latest =
                 Rc::new(upstreams(shared, &self.shared.plan.services[service], &self.shared.families, rng));
         }
@@ -144,12 +173,13 @@ fn upstreams(
     rng: &mut fastrand::Rng,
 ) -> Upstreams {
     let set = service.live.latest();
-    let mut latest = service.fleet.lock().unwrap_or_else(PoisonError::into_inner);
+    let settled = service.settled.load(Ordering::Acquire);
+    let mut latest = service.lock();
     if latest.as_ref().is_none_or(|latest| latest.version < set.version()) {
         let make = |endpoint| upstream(endpoint, plan, service, families);
         let upstreams = set.endpoints().iter().map(make).collect();
         let fleet = match &*latest {
-            Some(before) => before.fleet.resettle(upstreams),
+            Some(before) => before.fleet.succeed(upstreams),
             None => Fleet::new(plan.balance.clone(), upstreams),
         };
         *latest = Some(Latest { version: set.version(), fleet: Arc::new(fleet) });
@@ -159,7 +189,7 @@ fn upstreams(
         Some(latest) => (latest.version, latest.fleet.clone()),
         None => (set.version(), Arc::new(Fleet::new(plan.balance.clone(), Vec::new()))),
     };
-    Upstreams { version, balancer: Balancer::new(fleet, rng) }
+    Upstreams { version, settled, balancer: Balancer::new(fleet, rng) }
 }
 
 fn upstream(live: &LiveEndpoint, plan: &Service, service: &SharedService, families: &Families) -> Upstream {

@@ -100,6 +100,7 @@ impl Control<'_> {
                     continue;
                 }
                 _ = look.tick() => {
+                    self.gateway.tick();
                     if watch.look(&self.loaded) {
                         reload::reload(self, &mut machine, told, "a file changed").await;
                     }

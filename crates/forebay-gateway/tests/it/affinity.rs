@@ -1,7 +1,5 @@
 //! Requests that belong to an endpoint: by a key, by a cookie, and by how fast it is.
 
-use std::time::Duration;
-
 use forebay_testkit::{Client, Message, RunningGateway, Upstream};
 
 fn saying(text: &'static str) -> Upstream {
@@ -66,20 +64,46 @@ fn a_cookie_keeps_a_client_with_its_endpoint_until_that_is_gone() {
 }
 
 #[test]
-fn peak_ewma_leaves_a_slow_endpoint_to_itself() {
-    let slow = Upstream::start(|connection| {
-        loop {
-            connection.request()?;
-            std::thread::sleep(Duration::from_millis(60));
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")?;
-        }
-    });
+fn peak_ewma_takes_a_failing_endpoint_for_a_slow_one() {
+    let busy = Upstream::answering("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
     let (one, two) = (saying("one"), saying("two"));
-    let gateway = before(&[&slow, &one, &two], "balance = \"peak-ewma\"");
+    let settings = "balance = \"peak-ewma\"\nretry = { attempts = 1 }\neject = { share = \"0%\" }";
+    let gateway = before(&[&busy, &one, &two], settings);
     let mut client = gateway.client();
     for _ in 0..60 {
-        assert_eq!(ask(&mut client, "/shops/1/x", "").status(), 200);
+        ask(&mut client, "/shops/1/x", "");
     }
-    let served = slow.requests().len();
-    assert!(served <= 10, "one at a time in turn would be 20: {served}");
+    let served = busy.requests().len();
+    assert!(served <= 3, "in turn it would be 20: {served}");
+}
+
+#[test]
+fn keys_find_new_endpoints_once_tables_are_built() {
+    let upstreams = [saying("one"), saying("two"), saying("three")];
+    let settings = "balance = \"maglev\"\nhash = \"query:u\"";
+    let folder = std::env::temp_dir().join(format!("forebay-test-{}-keys", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("no folder for the test");
+    let file = folder.join("endpoints.json");
+    let write = |upstreams: &[Upstream]| {
+        let targets: Vec<String> = upstreams.iter().map(|it| format!("\"{}\"", it.address())).collect();
+        let text = format!("[{{\"targets\": [{}]}}]", targets.join(", "));
+        std::fs::write(&file, text).expect("the file cannot be written");
+    };
+    write(&upstreams[..2]);
+    let gateway = RunningGateway::start(&format!(
+        "[service.a]\nendpoints = \"file:{}\"\n{settings}\n[[route]]\nmatch = \"/*\"\nservice = \"a\"\n",
+        file.display()
+    ));
+    gateway.wait_for_endpoints("a");
+    let answers = || {
+        let ask = |key| ask(&mut gateway.client(), &format!("/?u={key}"), "").text();
+        (0..30).map(ask).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(answers().len(), 2);
+    write(&upstreams);
+    // As the control thread does it.
+    while answers().len() < 3 {
+        gateway.gateway().tick();
+    }
+    let _ = std::fs::remove_dir_all(&folder);
 }
