@@ -6,6 +6,7 @@ mod error;
 pub mod postgres;
 mod schema;
 mod settings;
+pub mod sqlite;
 
 pub use directory::{StateDirectory, StateError, StateSettings};
 pub use error::{Kind, StoreError};

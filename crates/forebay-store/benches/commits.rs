@@ -1,0 +1,75 @@
+//! Durable commits a second: one writer after another, many at once, and the disk's own floor beside them.
+//! `cargo bench -p forebay-store`
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use forebay_store::sqlite::{Database, Options, Writer};
+use forebay_store::{Schema, Step};
+
+const TABLE: Step = Step { name: "jobs", sql: "create table jobs (id integer primary key, body blob)" };
+const SCHEMAS: &[Schema] = &[Schema { part: "bench", steps: &[TABLE] }];
+const ROUND: Duration = Duration::from_secs(2);
+/// A WAL frame with its page.
+const FRAME_BYTES: usize = 4120;
+const BODY: [u8; 200] = [7; 200];
+
+fn main() {
+    // In the build's own directory: /tmp is often memory, where a sync costs nothing.
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("commits");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = Database::open(&directory.join("bench.db"), SCHEMAS, Options::default()).unwrap();
+    for round in 1..=3 {
+        println!("round {round}");
+        println!("  write and fdatasync of {FRAME_BYTES} bytes   {:>8.0}/s", floor(&directory));
+        for writers in [1, 16, 64, 256] {
+            let rate = runtime.block_on(commits(&database.writer(), writers));
+            println!("  commits, {writers:>3} at a time              {rate:>8.0}/s");
+        }
+    }
+    drop(database);
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+fn floor(directory: &Path) -> f64 {
+    let mut file = File::create(directory.join("floor")).unwrap();
+    let start = Instant::now();
+    let mut count = 0.0;
+    while start.elapsed() < ROUND {
+        file.write_all(&[0; FRAME_BYTES]).unwrap();
+        file.sync_data().unwrap();
+        count += 1.0;
+    }
+    count / start.elapsed().as_secs_f64()
+}
+
+async fn commits(writer: &Writer, writers: usize) -> f64 {
+    let start = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..writers {
+        let writer = writer.clone();
+        tasks.spawn(async move {
+            let mut count = 0.0;
+            while start.elapsed() < ROUND {
+                let insert = "insert into jobs (body) values (?)";
+                let job = |db: &forebay_store::sqlite::rusqlite::Connection| {
+                    Ok(db.prepare_cached(insert)?.execute([BODY])?)
+                };
+                writer.write(job).await.unwrap();
+                count += 1.0;
+            }
+            count
+        });
+    }
+    let mut total = 0.0;
+    while let Some(count) = tasks.join_next().await {
+        total += count.unwrap();
+    }
+    total / start.elapsed().as_secs_f64()
+}
