@@ -5,6 +5,7 @@
 //! [`PATIENCE`]. Messages are read by a reader of its own, stricter than anything that is tested with it and sharing
 //! no code with it. Failures panic: a test has nobody to report them to.
 
+mod cable;
 mod client;
 mod gate;
 mod gateway;
@@ -17,6 +18,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use cable::Cable;
 pub use client::{Client, ask};
 pub use gate::Gate;
 pub use gateway::RunningGateway;

@@ -11,10 +11,15 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::TestRoot;
+
 /// The Debian package's account, which root becomes: `initdb` refuses root.
 const ACCOUNT: &str = "postgres";
 /// Times that a start is tried: the port that was free may be taken by then.
 const STARTS_MAX: u32 = 5;
+/// Files of a server with TLS.
+const CHAIN: &str = "chain.pem";
+const KEY: &str = "key.pem";
 /// Nothing here has to survive a crash, and many tests share one server.
 const SETTINGS: &[&str] = &[
     "fsync=off",
@@ -69,11 +74,27 @@ impl ScratchPostgres {
     /// # Panics
     /// When there is no PostgreSQL to start.
     pub fn start() -> ScratchPostgres {
+        ScratchPostgres::launch(None)
+    }
+
+    /// The same with TLS, by this root's certificate for `localhost`.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL to start.
+    pub fn start_with_tls(root: &TestRoot) -> ScratchPostgres {
+        ScratchPostgres::launch(Some(root))
+    }
+
+    fn launch(tls: Option<&TestRoot>) -> ScratchPostgres {
         let directory = make_directory();
         initialize(&directory);
+        if let Some(root) = tls {
+            write_as_account(&directory.join(CHAIN), root.chain_pem());
+            write_as_account(&directory.join(KEY), root.key_pem());
+        }
         for _ in 0..STARTS_MAX {
             let port = free_port();
-            let mut guardian = spawn(&directory, port);
+            let mut guardian = spawn(&directory, port, tls.is_some());
             if ready(&directory, port) {
                 return ScratchPostgres { directory, port, guardian: Mutex::new(guardian) };
             }
@@ -188,7 +209,18 @@ fn initialize(directory: &Path) {
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn spawn(directory: &Path, port: u16) -> Guardian {
+/// The server refuses a key that others may read, or that is not its own.
+fn write_as_account(path: &Path, bytes: &[u8]) {
+    let mut command = as_account(Path::new("sh"));
+    command.args(["-c", "umask 077; cat >\"$1\"", "sh"]).arg(path).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("sh cannot be started");
+    let mut input = child.stdin.take().expect("sh reads");
+    input.write_all(bytes).expect("sh is gone");
+    drop(input);
+    assert!(child.wait().is_ok_and(|status| status.success()), "{} cannot be written", path.display());
+}
+
+fn spawn(directory: &Path, port: u16, tls: bool) -> Guardian {
     let server = as_account(&binary("postgres"));
     let mut command = Command::new("sh");
     command.args(["-c", GUARDIAN, "guardian"]).arg(directory);
@@ -197,6 +229,10 @@ fn spawn(directory: &Path, port: u16) -> Guardian {
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     for setting in SETTINGS {
         command.args(["-c", setting]);
+    }
+    if tls {
+        let file = |setting: &str, name: &str| format!("{setting}={}", directory.join(name).display());
+        command.args(["-c", "ssl=on", "-c", &file("ssl_cert_file", CHAIN), "-c", &file("ssl_key_file", KEY)]);
     }
     command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().expect("sh cannot be started");

@@ -23,6 +23,7 @@ impl From<Error> for StoreError {
 pub(super) fn while_connecting(error: Error) -> StoreError {
     match error.code() {
         Some(state) => by_state(&state.clone(), error, false),
+        None if is_distrust(&error) => StoreError::Refused(error.into()),
         None => StoreError::Unreachable { sent: false, source: Some(error.into()) },
     }
 }
@@ -42,6 +43,14 @@ fn by_state(state: &SqlState, error: Error, sent: bool) -> StoreError {
         }
         _ => StoreError::Refused(source),
     }
+}
+
+/// Whether the server showed a certificate that is not to be trusted: no waiting mends that.
+fn is_distrust(error: &Error) -> bool {
+    use std::error::Error as _;
+    let cause = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    let cause = cause.and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn is_io(error: &Error) -> bool {

@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod partition;
 mod postgres;
 mod sqlite;
+mod tls;

@@ -7,23 +7,23 @@ use forebay_store::{Kind, Schema, SchemaError, Step, StoreError};
 use forebay_testkit::{PATIENCE, ScratchPostgres};
 use tokio::time::timeout;
 
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     connections: 2,
     connect: Duration::from_secs(5),
     acquire: Duration::from_secs(5),
     statement: Duration::from_secs(5),
 };
 
-fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { timeout(PATIENCE * 2, test).await.expect("the test hangs") });
 }
 
-fn pool(url: &str, limits: Limits) -> Pool {
+pub(crate) fn pool(url: &str, limits: Limits) -> Pool {
     Pool::new(&PostgresUrl::parse(url).unwrap(), limits).unwrap()
 }
 
-async fn one(pool: &Pool) -> Result<i32, StoreError> {
+pub(crate) async fn one(pool: &Pool) -> Result<i32, StoreError> {
     pool.run(async |client| Ok(client.query_one("select 1", &[]).await?.get(0))).await
 }
 
