@@ -90,6 +90,8 @@ fn unquoted(mut rest: &[u8]) -> Result<String, KeyError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -124,5 +126,17 @@ mod tests {
         let long = "x".repeat(256);
         check(&[&long], Err(KeyError::TooLong));
         check(&[&long[1..]], Ok(Some(&long[1..])));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_and_every_key_survives_its_quotes(
+            bytes in prop::collection::vec(any::<u8>(), 0..24),
+            key in "[ -~]{1,40}",
+        ) {
+            let _ = parse(&bytes);
+            let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
+            prop_assert_eq!(parse(quoted.as_bytes()), Ok(key));
+        }
     }
 }

@@ -134,7 +134,7 @@ fn is_field_name(text: &str) -> bool {
 mod tests {
     use std::path::Path;
 
-    use forebay_config::{Inputs, load};
+    use forebay_config::{Inputs, check_declarations, load};
 
     use super::*;
 
@@ -179,6 +179,11 @@ mod tests {
     fn what_was_carried_out_cannot_free_its_key() {
         let error = read("idempotency = { scope = 'anonymous', release_on = [200] }").unwrap_err();
         assert!(error.contains("200 is no status of an error"), "{error}");
+    }
+
+    #[test]
+    fn the_declarations_are_sound() {
+        assert_eq!(check_declarations::<Root>(), Vec::<String>::new());
     }
 
     #[test]

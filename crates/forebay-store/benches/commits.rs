@@ -13,7 +13,8 @@ use forebay_store::{Schema, Step};
 
 const TABLE: Step = Step { name: "jobs", sql: "create table jobs (id integer primary key, body blob)" };
 const SCHEMAS: &[Schema] = &[Schema { part: "bench", steps: &[TABLE] }];
-const ROUND: Duration = Duration::from_secs(2);
+const ROUND: Duration = Duration::from_millis(500);
+const ROUNDS: usize = 9;
 /// A WAL frame with its page.
 const FRAME_BYTES: usize = 4120;
 /// Pages after which SQLite begins its log anew.
@@ -27,13 +28,21 @@ fn main() {
     fs::create_dir_all(&directory).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let database = Database::open(&directory.join("bench.db"), SCHEMAS, Options::default()).unwrap();
-    for round in 1..=3 {
-        println!("round {round}");
-        println!("  write and fdatasync of {FRAME_BYTES} bytes   {:>8.0}/s", floor(&directory));
-        for writers in [1, 16, 64, 256] {
-            let rate = runtime.block_on(commits(&database.writer(), writers));
-            println!("  commits, {writers:>3} at a time              {rate:>8.0}/s");
+    let writers = [1, 16, 64, 256];
+    let mut rates = vec![Vec::new(); 1 + writers.len()];
+    // By turns, so that a disturbance meets all of them.
+    for _ in 0..ROUNDS {
+        rates[0].push(floor(&directory));
+        for (number, rates) in writers.iter().zip(&mut rates[1..]) {
+            rates.push(runtime.block_on(commits(&database.writer(), *number)));
         }
+    }
+    let names = ["write and fdatasync of a page".to_owned()];
+    let names = names.into_iter().chain(writers.map(|number| format!("commits, {number} at a time")));
+    for (name, mut rates) in names.zip(rates) {
+        rates.sort_by(f64::total_cmp);
+        let (least, median, most) = (rates[0], rates[ROUNDS / 2], rates[ROUNDS - 1]);
+        println!("{name:<30} {median:>8.0}/s   ({least:.0} to {most:.0})");
     }
     drop(database);
     fs::remove_dir_all(&directory).unwrap();

@@ -122,8 +122,8 @@ impl Pool {
         })))
     }
 
-    /// Does one piece of work on a connection: a statement, or a transaction of a few. All of it has the statement's
-    /// time. When it takes longer, or the future is dropped, the connection is thrown away, and whether the work was
+    /// Does one piece of work on a connection: a statement, or a `client.transaction()` of a few. What it sets for the
+    /// session stays for the next, so it sets things locally. All of it has the statement's time. When it takes longer, or the future is dropped, the connection is thrown away, and whether the work was
     /// done is unknown: [`StoreError::may_have_happened`].
     ///
     /// ```no_run

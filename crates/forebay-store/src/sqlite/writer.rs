@@ -104,12 +104,10 @@ fn run(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut failed = false;
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-        while !batch.is_empty() {
-            if failed {
-                batch.drain(..).for_each(|job| job.finish(Some(StoreError::Failed)));
-            } else {
-                failed = commit(connection, &mut batch);
-            }
+        if failed {
+            batch.drain(..).for_each(|job| job.finish(Some(StoreError::Failed)));
+        } else {
+            failed = commit(connection, &mut batch);
         }
     }
     if !failed {
@@ -118,43 +116,37 @@ fn run(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     }
 }
 
-/// Does a batch in one transaction and tells its callers; leaves in it what it did not come to. True when nothing may
-/// be written any more.
+/// Does a batch in one transaction and tells its callers. True when nothing may be written any more.
 fn commit(connection: &Connection, batch: &mut Vec<Box<dyn Job>>) -> bool {
     if let Err(error) = connection.execute_batch("begin immediate") {
-        return abandon(batch.drain(..), error);
+        return abandon(batch, error);
     }
-    let mut done = Vec::with_capacity(batch.len());
-    for mut job in batch.drain(..) {
-        job.run(connection);
-        done.push(job);
-    }
-    // SQLite takes back a whole transaction for some errors (full, I/O): what ran before or after it went with it,
-    // or was committed by itself without being told. The first is certain, the second excluded by the savepoints.
+    batch.iter_mut().for_each(|job| job.run(connection));
+    // For some errors (full, I/O) SQLite takes the whole transaction back, and with it what others had done in it.
     if connection.is_autocommit() {
-        for job in done {
+        for job in batch.drain(..) {
             job.finish(Some(StoreError::Unreachable { sent: false, source: None }));
         }
         return false;
     }
     match connection.execute_batch("commit") {
         Ok(()) => {
-            done.into_iter().for_each(|job| job.finish(None));
+            batch.drain(..).for_each(|job| job.finish(None));
             false
         }
         Err(error) => {
             if !connection.is_autocommit() {
                 let _ = connection.execute_batch("rollback");
             }
-            abandon(done.into_iter(), error)
+            abandon(batch, error)
         }
     }
 }
 
-fn abandon(jobs: impl Iterator<Item = Box<dyn Job>>, error: rusqlite::Error) -> bool {
+fn abandon(batch: &mut Vec<Box<dyn Job>>, error: rusqlite::Error) -> bool {
     let fatal = classify::is_fatal(&error);
     let error = Arc::new(error);
-    for job in jobs {
+    for job in batch.drain(..) {
         job.finish(Some(if fatal { StoreError::Failed } else { classify::shared(&error) }));
     }
     fatal
