@@ -10,7 +10,7 @@ use crate::record::{self, Change, Claim, Record, Settlement, Token, Verdict};
 use crate::store::{Columns, Store};
 
 /// Times that a claim looks again because the record it lost to was gone by then.
-const LOOKS_MAX: u32 = 4;
+const LOOKS_MAX: u32 = 16;
 
 /// To be given to [`forebay_store::postgres::migrate`].
 pub const POSTGRES_SCHEMA: Schema = Schema {
