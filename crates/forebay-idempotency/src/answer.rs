@@ -1,6 +1,7 @@
 //! An answer as it is kept. Decides which fields may be repeated; `Set-Cookie` never.
 
 use bytes::{Buf, BufMut, Bytes};
+use forebay_http::ResponseHead;
 use forebay_http::fields::list;
 use forebay_store::StoreError;
 
@@ -61,6 +62,23 @@ impl Answer {
         Answer { status, fields, body }
     }
 
+    /// [`Answer::keep`] for a head of ours.
+    pub fn of(head: &ResponseHead, body: Bytes) -> Answer {
+        let fields: Vec<(&[u8], &[u8])> =
+            head.fields().iter().map(|(_, name, value)| (name, value)).collect();
+        Answer::keep(head.status(), fields.into_iter(), body)
+    }
+
+    /// The head to answer a repeated request with, marked as such. Framing is not its business.
+    pub fn head(&self) -> ResponseHead {
+        let mut head = ResponseHead::new(self.status);
+        for (name, value) in &self.fields {
+            head.fields_mut().append(name, value);
+        }
+        head.fields_mut().append(REPLAYED_FIELD, b"true");
+        head
+    }
+
     /// Bytes it takes in a store, near enough for a limit.
     pub fn bytes(&self) -> usize {
         self.fields.iter().map(|(name, value)| name.len() + value.len() + 8).sum::<usize>()
@@ -115,6 +133,7 @@ fn take_text(rest: &mut Bytes) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use forebay_http::Fields;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,6 +154,17 @@ mod tests {
         let answer = Answer::keep(201, fields, Bytes::from_static(b"ok"));
         let names: Vec<&str> = answer.fields.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["content-type", "location"]);
+    }
+
+    #[test]
+    fn a_repeated_answer_says_that_it_is_one_and_is_kept_like_the_first() {
+        let mut head = ResponseHead::new(201);
+        head.fields_mut().append("location", b"/orders/7");
+        let answer = Answer::of(&head, Bytes::from_static(b"7"));
+        let again = answer.head();
+        assert_eq!((again.status(), again.fields().len()), (201, 2));
+        assert_eq!(again.fields().value(REPLAYED_FIELD), Some(&b"true"[..]));
+        assert_eq!(Answer::of(&again, answer.body.clone()), answer);
     }
 
     proptest! {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use forebay_idempotency::{Claimed, Fingerprint, Keys, Lease, OnUnknown, Refusal, Store, keeper};
+use forebay_store::postgres::Limits;
 use forebay_store::{Kind, StoreError};
-use forebay_testkit::ScratchPostgres;
+use forebay_testkit::{Cable, ScratchPostgres};
 
-use crate::support::{ScratchSqlite, answer, id, node, policy, run};
+use crate::support::{LIMITS, ScratchSqlite, answer, id, node, node_within, policy, run};
 
 const LEASE: Duration = Duration::from_secs(60);
 const WAIT: Duration = Duration::from_secs(5);
@@ -110,6 +111,32 @@ fn without_its_store_nothing_runs_and_what_ran_is_stored_later() {
         completed.await.unwrap().unwrap();
         assert!(matches!(ask(&keys, 1).await, Ok(Claimed::Replay(kept)) if kept == answer(201, "7")));
         leave(&keys, 2).await.release();
+    });
+}
+
+#[test]
+fn a_node_cut_from_its_store_runs_nothing_and_the_other_goes_on() {
+    let server = ScratchPostgres::shared();
+    let url = server.database();
+    let cable = Cable::to(([127, 0, 0, 1], server.port()).into());
+    let port = |port: u16| format!(":{port}/");
+    let cut_off = url.replace(&port(server.port()), &port(cable.address().port()));
+    run(async {
+        let brief = Duration::from_millis(300);
+        let limits = Limits { connect: brief, acquire: brief, statement: brief, ..LIMITS };
+        let ((_, a), (_, b)) = tokio::join!(node_within(&cut_off, limits), node(&url));
+        let ((first, _one), (second, _two)) = (start(a), start(b));
+        let mut lease = leave(&first, 1).await;
+        lease.sending();
+        cable.cut();
+        assert_eq!(ask(&first, 2).await.unwrap_err().kind(), Kind::Unreachable);
+        assert_eq!(refusal(&second, 1).await, Refusal::Running { retry_after_s: 1 });
+        leave(&second, 3).await.release();
+        let completed = tokio::task::spawn_local(lease.complete(answer(201, "7")));
+        assert_eq!(ask(&first, 3).await.unwrap_err().kind(), Kind::Unreachable);
+        cable.mend();
+        completed.await.unwrap().unwrap();
+        assert!(matches!(ask(&second, 1).await, Ok(Claimed::Replay(kept)) if kept == answer(201, "7")));
     });
 }
 

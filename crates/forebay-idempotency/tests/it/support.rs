@@ -62,7 +62,11 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// A node's own way to a PostgreSQL.
 pub(crate) async fn node(url: &str) -> (Pool, PostgresStore) {
-    let pool = Pool::new(&PostgresUrl::parse(url).unwrap(), LIMITS).unwrap();
+    node_within(url, LIMITS).await
+}
+
+pub(crate) async fn node_within(url: &str, limits: Limits) -> (Pool, PostgresStore) {
+    let pool = Pool::new(&PostgresUrl::parse(url).unwrap(), limits).unwrap();
     migrate(&pool, &[POSTGRES_SCHEMA]).await.unwrap();
     (pool.clone(), PostgresStore::new(pool))
 }

@@ -32,11 +32,12 @@ fn by_state(state: &SqlState, error: Error, sent: bool) -> StoreError {
     let source = error.into();
     match (state, state.code().get(..2).unwrap_or_default()) {
         (&SqlState::DISK_FULL, _) => StoreError::Full(source),
-        // Shutting down, starting up, connection trouble, too many connections; a standby after a fail-over.
+        // Shutting down, starting up, connection trouble, too many connections, a disk that fails; a standby after a
+        // fail-over.
         (&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW, _)
         | (&SqlState::READ_ONLY_SQL_TRANSACTION, _)
         | (&SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT, _)
-        | (_, "08" | "53") => StoreError::Unreachable { sent, source: Some(source) },
+        | (_, "08" | "53" | "58") => StoreError::Unreachable { sent, source: Some(source) },
         (&SqlState::QUERY_CANCELED, _) => StoreError::Timeout,
         (&SqlState::LOCK_NOT_AVAILABLE | &SqlState::UNIQUE_VIOLATION, _) | (_, "40") => {
             StoreError::Conflict(source)
