@@ -17,11 +17,19 @@ use crate::workspace::Workspace;
 use crate::{licences, process, tidy};
 
 /// Programs that the tests start and cannot go without.
-const NEEDS: &[Need] = &[Need {
-    package: "git",
-    program: "git",
-    used_for: "tidy, to say what has grown since the branch began",
-}];
+const NEEDS: &[Need] = &[
+    Need {
+        package: "git",
+        program: "git",
+        used_for: "tidy, to say what has grown since the branch began",
+    },
+    Need {
+        package: "postgresql",
+        // The server itself is off the path; this comes with every version of it.
+        program: "pg_ctlcluster",
+        used_for: "the tests of stored state, which start private servers",
+    },
+];
 
 /// Lints and tests compiled from nothing. Past this, people stop running the tests before they push.
 const BUILD_MAX: Duration = Duration::from_secs(600);

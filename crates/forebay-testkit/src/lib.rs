@@ -1,25 +1,30 @@
-//! What tests need around Forebay: a scriptable upstream, a raw client, and a gateway in this process.
+//! What tests need around Forebay: a scriptable upstream, a raw client, a gateway in this process, a PostgreSQL of
+//! their own.
 //!
 //! Everything listens on port 0 of loopback, waits for events rather than for time, and for none of them longer than
 //! [`PATIENCE`]. Messages are read by a reader of its own, stricter than anything that is tested with it and sharing
 //! no code with it. Failures panic: a test has nobody to report them to.
 
+mod cable;
 mod client;
 mod gate;
 mod gateway;
 mod load;
 mod message;
+mod postgres;
 mod tls;
 mod upstream;
 mod wire;
 
 use std::time::Duration;
 
+pub use cable::Cable;
 pub use client::{Client, ask};
 pub use gate::Gate;
 pub use gateway::RunningGateway;
 pub use load::{Load, Report};
 pub use message::Message;
+pub use postgres::ScratchPostgres;
 pub use tls::TestRoot;
 pub use upstream::{Connection, Upstream};
 pub use wire::Wire;

@@ -27,6 +27,7 @@ const FLOORS: &[Floor] = &[
             "forebay-cache",
             "forebay-cors",
             "forebay-discovery",
+            "forebay-idempotency",
             "forebay-retry",
             "forebay-versions",
         ],
