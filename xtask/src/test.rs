@@ -18,11 +18,7 @@ use crate::{licences, process, tidy};
 
 /// Programs that the tests start and cannot go without.
 const NEEDS: &[Need] = &[
-    Need {
-        package: "git",
-        program: "git",
-        used_for: "tidy, to say what has grown since the branch began",
-    },
+    Need { package: "git", program: "git", used_for: "tidy, to say what has grown since the branch began" },
     Need {
         package: "postgresql",
         // The server itself is off the path; this comes with every version of it.
