@@ -85,8 +85,9 @@ pub(crate) struct Entry<'c> {
 }
 
 impl Exchange for Entry<'_> {
-    async fn exchange(&self, mut request: Request<'_>) {
-        pipeline::serve(self.core, &self.role, &mut request).await;
+    // Not an `async fn`, which would keep the request twice: as its argument and as its local.
+    fn exchange(&self, mut request: Request<'_>) -> impl Future<Output = ()> {
+        async move { pipeline::serve(self.core, &self.role, &mut request).await }
     }
 
     fn refused(&self, peer: &Peer, problem: &Problem) {

@@ -36,6 +36,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) service: &'a Service,
     pub(crate) place: usize,
     pub(crate) deadline: Moment,
+    /// Whether the deadline is the caller's, sooner than our own.
+    pub(crate) is_in_a_hurry: bool,
     /// Which attempt of its caller's the request is.
     pub(crate) nesting: Nesting,
     pub(crate) affinity: Affinity,
@@ -66,6 +68,7 @@ pub(crate) async fn forward(
         service: &plan.services[place],
         place,
         deadline,
+        is_in_a_hurry: deadline < own,
         nesting,
         affinity: Affinity::of(&plan.services[place], route, &request.head, visit.client.address),
         hop,
@@ -108,24 +111,16 @@ impl Errand<'_> {
                     let ending = answered(&head);
                     let token = upstreams.balancer.fleet().token(pick.index);
                     self.affinity.keep(self.service, token, request.head.scheme(), &mut head);
-                    if !self.service.retry.conditions.cover(ending)
-                        || visit.attempts >= self.service.retry.attempts_max
-                    {
+                    let again =
+                        self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit);
+                    let Ok((next, wait)) = again else {
                         return relay::response(self, upstream, connection, (head, rest), request, visit)
                             .await;
-                    }
-                    match self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit) {
-                        Ok((next, wait)) => {
-                            drop((busy, connection));
-                            (pick, waited) = (next, wait);
-                            request.timer.sleep_until(self.core.now() + wait).await;
-                            continue;
-                        }
-                        Err(_) => {
-                            return relay::response(self, upstream, connection, (head, rest), request, visit)
-                                .await;
-                        }
-                    }
+                    };
+                    drop((busy, connection));
+                    (pick, waited) = (next, wait);
+                    request.timer.sleep_until(self.core.now() + wait).await;
+                    continue;
                 }
                 Outcome::ClientGone => {
                     visit.failure = Some((forebay_telemetry::access::Side::Client, "client-gone"));
@@ -139,11 +134,7 @@ impl Errand<'_> {
                 Outcome::Failed(ending, problem) => (ending, problem),
             };
             drop(busy);
-            upstream.metrics.failures.inc(self.core.metrics);
-            self.record(upstream, Met::Nothing, self.core.now() - began, shared);
-            if !matches!(ending, Ending::TimedOut | Ending::Answered { .. }) {
-                upstream.endpoint.live.suspect_until(self.core.now() + SUSPECT_TIME);
-            }
+            self.missed(upstream, ending, began, shared);
             match self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit) {
                 Ok((next, wait)) => {
                     (pick, waited) = (next, wait);
@@ -157,6 +148,19 @@ impl Errand<'_> {
                 }
             }
         }
+    }
+
+    /// Remembers that an attempt brought no response.
+    fn missed(&self, upstream: &Upstream, ending: Ending, began: Moment, shared: &SharedService) {
+        upstream.metrics.failures.inc(self.core.metrics);
+        let now = self.core.now();
+        if ending != Ending::TimedOut {
+            upstream.endpoint.live.suspect_until(now + SUSPECT_TIME);
+        } else if self.is_in_a_hurry {
+            // Or else a stranger could have endpoints ejected by giving them no time.
+            return;
+        }
+        self.record(upstream, Met::Nothing, now - began, shared);
     }
 
     /// Remembers what an attempt met, for good or bad.

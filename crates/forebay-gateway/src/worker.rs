@@ -235,7 +235,7 @@ impl Worker {
                 }
             };
             let entry = Entry { core: &core, role };
-            let served = server::serve(io, peer, &core.server, &settings, &entry);
+            let served = std::pin::pin!(server::serve(io, peer, &core.server, &settings, &entry));
             core.server.sweeper.turns(served).await;
             drop(counted);
         });

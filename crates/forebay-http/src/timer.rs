@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -95,8 +96,9 @@ impl Sweeper {
 
     /// Runs `work` as turns in which time stands still: a turn takes microseconds, and reading the clock for every
     /// duration in it would be a good part of them.
-    pub async fn turns<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
+    ///
+    /// Takes the work where it stands: to move it here would make room for it twice in every task.
+    pub async fn turns<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> T {
         poll_fn(|cx| {
             self.0.turn.set(Turn::Begun);
             let polled = work.as_mut().poll(cx);
@@ -229,13 +231,13 @@ mod tests {
         let clock = Clock::manual();
         let sweeper = Sweeper::new(clock.clone());
         let mut is_second = false;
-        let turns = sweeper.turns(poll_fn(|_| {
+        let work = std::pin::pin!(poll_fn(|_| {
             let before = sweeper.now();
             clock.advance(Duration::from_millis(1));
             assert_eq!(sweeper.now(), before);
             if std::mem::replace(&mut is_second, true) { Poll::Ready(before) } else { Poll::Pending }
         }));
-        let mut turns = std::pin::pin!(turns);
+        let mut turns = std::pin::pin!(sweeper.turns(work));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(turns.as_mut().poll(&mut cx).is_pending());
         assert_eq!(sweeper.now() - Moment::START, Duration::from_millis(1));

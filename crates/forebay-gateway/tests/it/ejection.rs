@@ -63,3 +63,22 @@ fn ejection_can_be_turned_off() {
     let gateway = before(&[&sick, &well], "eject = { share = \"0%\" }");
     assert_eq!(failures(&gateway, 40), 20);
 }
+
+#[test]
+fn a_client_that_leaves_no_time_has_nobody_ejected() {
+    let silent = || {
+        Upstream::start(|connection| {
+            connection.request()?;
+            connection.hang()
+        })
+    };
+    let upstreams = [silent(), silent()];
+    let gateway = before(&upstreams.each_ref(), "retry = { attempts = 1 }");
+    for _ in 0..20 {
+        let hurried = "GET / HTTP/1.1\r\nHost: a\r\nForebay-Timeout-Ms: 1\r\n\r\n";
+        assert_eq!(gateway.client().ask(hurried).status(), 504);
+    }
+    let now = gateway.surroundings().clock.now();
+    let set = gateway.surroundings().discovery.service("a").unwrap().latest();
+    assert!(set.endpoints().iter().all(|endpoint| endpoint.live.ejection(now).is_none()));
+}
