@@ -85,7 +85,7 @@ pub(crate) struct Entry<'c> {
 }
 
 impl Exchange for Entry<'_> {
-    // Not an `async fn`, which would keep the request twice: as its argument and as its local.
+    #[expect(clippy::manual_async_fn, reason = "it would keep the request twice: as argument and as local")]
     fn exchange(&self, mut request: Request<'_>) -> impl Future<Output = ()> {
         async move { pipeline::serve(self.core, &self.role, &mut request).await }
     }
