@@ -1,0 +1,19 @@
+//! Decides what pages of other origins may do, and explains what a browser makes of it. Never sends or receives.
+
+mod dangers;
+mod decision;
+mod edits;
+pub mod explain;
+mod names;
+mod origin;
+mod origins;
+mod policy;
+mod request_headers;
+mod settings;
+
+pub use decision::{Decision, Kind, Outcome, Reason};
+pub use edits::{Edits, ResponseFields};
+pub use names::{MethodName, RequestHeader, ResponseHeader};
+pub use origin::{ORIGIN_BYTES_MAX, OriginPattern, Site};
+pub use policy::{Ask, Policy, Preflight, Verdict};
+pub use settings::{CorsSettings, ResourcePolicy};
