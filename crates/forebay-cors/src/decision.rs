@@ -133,6 +133,8 @@ pub struct Decision {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Granted {
     Nobody,
+    /// To everybody: `*`.
+    Everybody,
     /// The origin with this number in the policy's list.
     Listed(u32),
     /// An origin that only a pattern names.

@@ -4,12 +4,16 @@ mod dangers;
 mod decision;
 mod edits;
 pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod names;
 mod origin;
 mod origins;
 mod policy;
 mod request_headers;
 mod settings;
+mod telemetry;
+mod tower;
 
 pub use decision::{Decision, Kind, Outcome, Reason};
 pub use edits::{Edits, ResponseFields};
@@ -17,3 +21,5 @@ pub use names::{MethodName, RequestHeader, ResponseHeader};
 pub use origin::{ORIGIN_BYTES_MAX, OriginPattern, Site};
 pub use policy::{Ask, Policy, Preflight, Verdict};
 pub use settings::{CorsSettings, ResourcePolicy};
+pub use telemetry::{CorsFamilies, CorsMetrics};
+pub use tower::{Cors, CorsFuture, CorsLayer};

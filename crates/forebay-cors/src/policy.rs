@@ -108,9 +108,13 @@ impl Policy {
     pub fn new(settings: &CorsSettings) -> Policy {
         let origins = Origins::new(settings.origins.iter().map(|origin| &origin.value));
         let credentials = *settings.credentials;
+        let methods = Methods {
+            any: settings.methods.iter().any(|method| method.is_any()),
+            listed: settings.methods.iter().filter(|m| !m.is_any()).map(|m| m.as_str().into()).collect(),
+        };
         let fixed_origin = match origins.single() {
-            // A debugging header tells origins apart.
-            _ if settings.debug => None,
+            // A debugging header tells origins apart. Where nobody may use GET, a cached response says so to pages alone.
+            _ if settings.debug || !methods.allows(b"GET") => None,
             _ if origins.is_any() => (!credentials).then(|| b"*"[..].into()),
             single => single.map(Into::into),
         };
@@ -121,10 +125,6 @@ impl Policy {
         let listed = settings.headers.iter().filter(|name| !name.is_any()).map(|name| name.as_str().into());
         let headers =
             RequestHeaders::new(settings.headers.iter().any(|name| name.is_any()), listed.collect());
-        let methods = Methods {
-            any: settings.methods.iter().any(|method| method.is_any()),
-            listed: settings.methods.iter().filter(|m| !m.is_any()).map(|m| m.as_str().into()).collect(),
-        };
         Policy {
             fixed_origin,
             allow_methods: names(methods.any, &methods.listed),
@@ -196,8 +196,10 @@ impl Policy {
             Ok(_) => Outcome::Allowed,
         };
         let granted = match (found, outcome) {
+            (_, Outcome::Allowed) if self.fixed_origin.is_some() => Granted::Nobody,
             (Ok(Found::Listed(number)), Outcome::Allowed) => Granted::Listed(number),
-            (Ok(Found::Covered), Outcome::Allowed) if self.fixed_origin.is_none() => {
+            (_, Outcome::Allowed) if self.is_open() => Granted::Everybody,
+            (Ok(Found::Covered), Outcome::Allowed) => {
                 OriginText::new(origin).map_or(Granted::Nobody, Granted::Covered)
             }
             _ => Granted::Nobody,
@@ -205,12 +207,17 @@ impl Policy {
         Decision { kind: Kind::Actual, outcome, granted }
     }
 
+    /// Whether everybody may, and the answer is `*`.
+    fn is_open(&self) -> bool {
+        self.origins.is_any() && !self.credentials
+    }
+
     fn find(&self, origin: &[u8]) -> Result<Found, Reason> {
         if origin.is_empty() || origin.len() > ORIGIN_BYTES_MAX {
             return Err(Reason::OriginMalformed);
         }
         // Whatever it is, the answer is `*`.
-        if self.origins.is_any() && !self.credentials {
+        if self.is_open() {
             return Ok(Found::Covered);
         }
         self.origins.find(origin).ok_or(Reason::OriginNotAllowed)
@@ -271,6 +278,7 @@ impl Policy {
             (Some(_), _) if decision.outcome == Outcome::Denied(Reason::MethodNotAllowed) => None,
             (Some(fixed), _) => Some(&**fixed),
             (None, Granted::Nobody) => None,
+            (None, Granted::Everybody) => Some(&b"*"[..]),
             (None, Granted::Listed(number)) => Some(self.origins.text(*number)),
             (None, Granted::Covered(text)) => Some(text.as_bytes()),
         };
@@ -343,7 +351,7 @@ impl<'a> Preflight<'_, 'a> {
     }
 
     fn granted(&'a self) -> &'a [u8] {
-        self.policy.fixed_origin.as_deref().unwrap_or(self.asked.origin)
+        if self.policy.is_open() { b"*" } else { self.asked.origin }
     }
 
     /// With credentials `*` is no wildcard to a browser, so that what was asked for is repeated.

@@ -6,6 +6,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::browser::Aspect;
 use super::call::{Answer, Call, Credentials, Sent};
+use super::checks::Block;
 use super::departure::Rules;
 use super::report::Report;
 use super::{Inquiry, safelist};
@@ -37,6 +38,7 @@ impl Configured<'_> {
         self.name_lines(&mut report);
         if report.is_blocked() {
             report.fix = self.fix(call);
+            report.advice = advice(call);
         }
         report
     }
@@ -46,6 +48,9 @@ impl Configured<'_> {
         report.steps_mut().retain(|step| step.aspect != Aspect::Status);
         let (origin, method) = (report.call.origin.clone(), report.call.method.clone());
         let missing = self.missing_headers(&report.call).join(", ");
+        let wildcard = report.chromium.blocked.as_ref().is_some_and(|(block, _)| {
+            matches!(block, Block::WildcardOriginNotAllowed | Block::PreflightWildcardOriginNotAllowed)
+        });
         for step in report.steps_mut() {
             let (key, at) = match step.aspect {
                 Aspect::Origin => ("origins", self.origin_line(&origin)),
@@ -62,8 +67,7 @@ impl Configured<'_> {
                 (false, Aspect::Credentials) => {
                     step.text = format!("cors.{}.credentials is false, {place}", self.name);
                 }
-                (false, Aspect::Origin) if self.lists(&origin) && *self.settings.credentials => {}
-                (false, Aspect::Origin) if self.is_any() => {
+                (false, Aspect::Origin) if wildcard => {
                     step.text = format!("cors.{}.origins is \"*\" without `credentials`, {place}", self.name);
                 }
                 // The origin is right, and the method is what the policy does not let it use.
@@ -119,7 +123,7 @@ impl Configured<'_> {
         let settings = self.settings;
         let include = call.credentials == Credentials::Include;
         let mut lines = Vec::new();
-        if names::is_forbidden_method(&call.method) || call.mode != super::Mode::Cors {
+        if advice(call).is_some() || call.mode != super::Mode::Cors {
             return lines;
         }
         if !self.lists(&call.origin) || (include && self.is_any() && !*settings.credentials) {
@@ -145,9 +149,24 @@ impl Configured<'_> {
         }
         if include && !*settings.credentials {
             lines.push("credentials = true".into());
+            // With credentials `*` would be the name of a header.
+            if settings.expose.iter().any(|name| name.is_any()) {
+                let listed = settings.expose.iter().filter(|name| !name.is_any());
+                lines.push(list("expose", &listed.map(|name| name.to_string()).collect::<Vec<_>>(), &[]));
+            }
         }
         lines
     }
+}
+
+/// What to change in the script, where no configuration could help.
+fn advice(call: &Call) -> Option<String> {
+    if names::is_forbidden_method(&call.method) {
+        return Some(format!("use another method than {}", call.method));
+    }
+    let upper = call.method.to_ascii_uppercase();
+    let meant = upper == "PATCH" && call.method != upper;
+    meant.then(|| format!("write {upper} in the script: browsers leave its letter case alone, and servers mind it"))
 }
 
 /// `headers = ["authorization", "x-cart"]`

@@ -26,6 +26,8 @@ pub struct Report {
     pub policy: Option<String>,
     /// Lines of that table that would let the call through.
     pub fix: Vec<String>,
+    /// What to change in the script, where no setting could help.
+    pub advice: Option<String>,
 }
 
 impl Report {
@@ -34,7 +36,7 @@ impl Report {
         for departure in &standard.departures {
             Departure::note(*departure, &mut departures);
         }
-        Report { call, chromium, standard, departures, policy: None, fix: Vec::new() }
+        Report { call, chromium, standard, departures, policy: None, fix: Vec::new(), advice: None }
     }
 
     pub(super) fn unanswered(call: Call) -> Report {
@@ -82,6 +84,7 @@ impl Report {
             "standard": verdict_json(&self.standard),
             "departures": self.departures.iter().map(|departure| departure.text()).collect::<Vec<_>>(),
             "fix": self.fix,
+            "advice": self.advice,
         })
     }
 }
@@ -156,7 +159,7 @@ impl fmt::Display for Report {
         for departure in &self.departures {
             line(f, "departure", departure.text())?;
         }
-        for fix in &self.fix {
+        for fix in self.fix.iter().chain(&self.advice) {
             writeln!(f, "fix: {fix}")?;
         }
         Ok(())

@@ -174,11 +174,9 @@ fn redirects_are_followed_with_the_origin_that_is_left() {
     check_live(get(), &[(302, &[shop, to("https://b.example/")]), (200, &[null])], None);
     let own = Call::new("https://shop.example", "https://shop.example/a").expect("a call");
     check_live(own, &[(302, &[to("https://b.example/")]), (200, &[shop])], None);
-    let round: &[(u16, &[(&str, &str)])] = &[(302, &[OPEN, to("/b")]); 2];
-    let mut many = round.repeat(11);
-    many.truncate(1);
     // Each URL is asked once: a circle is one answer given again and again.
-    check_live(Call { url: "https://api.example/b".into(), ..get() }, &many, Some(Block::TooManyRedirects));
+    let round = Call { url: "https://api.example/b".into(), ..get() };
+    check_live(round, &[(302, &[OPEN, to("/b")])], Some(Block::TooManyRedirects));
 }
 
 #[test]

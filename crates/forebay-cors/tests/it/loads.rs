@@ -93,7 +93,7 @@ fn dangers_are_refused() {
         "origins = [\"*\", \"https://a.example\", \"https://a.example\"]",
         &["origin \"*\" stands beside others", "origin \"https://a.example\" stands twice"],
     );
-    check_messages("origins = []", &["`origins` is at least 1 element, and this is less"]);
+    check_messages("origins = []", &["`origins` has at least 1 element, and this has 0"]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 mod answers;
 mod claims;
-mod corpus;
 mod explains;
 mod loads;
 mod written;
