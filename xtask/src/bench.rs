@@ -1,4 +1,5 @@
-//! `cargo xtask bench NAME`: builds what is measured and what measures, then hands over to `forebay-bench`.
+//! `cargo xtask bench NAME`: builds what is measured and what measures, then hands over to `forebay-bench`; or to a
+//! crate's own benchmark of one function.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,9 @@ const HARNESS: &str = "forebay-bench";
 /// The harness's benchmarks; it knows what they mean.
 const NAMES: &[&str] = &["proxy", "idle", "start"];
 
+/// Benchmarks of functions, with criterion: the name, the package and its target.
+const OF_FUNCTIONS: &[(&str, &str, &str)] = &[("cors", "forebay-cors", "decide")];
+
 /// Those that Forebay is measured against.
 const PEERS: &[Need] = &[
     Need { package: "nginx", program: "nginx", used_for: "comparing Forebay with it" },
@@ -27,6 +31,21 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Resul
         .raw_args()?
         .map(|argument| argument.into_string().map_err(|_| Stop::Usage("an argument is not UTF-8".into())))
         .collect::<Result<_, _>>()?;
+    let of_function =
+        OF_FUNCTIONS.iter().find(|(name, ..)| arguments.first().is_some_and(|first| first == name));
+    if let Some((_, package, target)) = of_function {
+        let mut command = process::cargo();
+        command.current_dir(&workspace.root).args([
+            "bench",
+            "--locked",
+            "--package",
+            package,
+            "--bench",
+            target,
+            "--",
+        ]);
+        return process::run(command.args(&arguments[1..]));
+    }
     build(workspace, HARNESS)?;
     let mut command = Command::new(program(workspace, HARNESS));
     command.arg("--out").arg(workspace.target.join("bench"));

@@ -131,6 +131,8 @@ pub struct Decision {
 
 /// To whom a response may say that it is readable.
 #[derive(Clone, Copy, Debug)]
+// A box would be an allocation for each request.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Granted {
     Nobody,
     /// To everybody: `*`.

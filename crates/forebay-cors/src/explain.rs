@@ -37,6 +37,7 @@ pub use call::{Answer, Call, CallError, Credentials, Mode, Sent};
 pub use checks::Block;
 pub use departure::{Departure, Rules};
 pub use offline::Configured;
+pub(crate) use offline::list;
 pub use report::Report;
 pub use safelist::Cause;
 
@@ -53,7 +54,7 @@ pub enum Next {
     /// The answer to this.
     Send(Sent),
     /// Nothing.
-    Done(Report),
+    Done(Box<Report>),
 }
 
 impl Inquiry {
@@ -69,7 +70,7 @@ impl Inquiry {
         match verdicts {
             [Walk::Ask(sent), _] | [_, Walk::Ask(sent)] => Next::Send(sent),
             [Walk::Done(chromium), Walk::Done(standard)] => {
-                Next::Done(Report::new(self.call.clone(), chromium, standard))
+                Next::Done(Box::new(Report::new(self.call.clone(), chromium, standard)))
             }
         }
     }
@@ -83,7 +84,7 @@ impl Inquiry {
     pub(crate) fn run(mut self, answer: impl Fn(&Sent) -> Option<Answer>) -> Result<Report, Sent> {
         loop {
             match self.next() {
-                Next::Done(report) => return Ok(report),
+                Next::Done(report) => return Ok(*report),
                 Next::Send(sent) => match answer(&sent) {
                     Some(answered) => self.answer(sent, answered),
                     None => return Err(sent),

@@ -47,7 +47,8 @@ pub fn hostile(data: &[u8]) {
     ];
     for (name, line) in names.iter().zip(rest.split(|&byte| byte == b'\n')) {
         // No other control bytes get past the codec.
-        let value: Vec<u8> = line.iter().map(|&byte| if byte == b'\t' { byte } else { byte.max(b' ') }).collect();
+        let value: Vec<u8> =
+            line.iter().map(|&byte| if byte == b'\t' { byte } else { byte.max(b' ') }).collect();
         section.append(name, &value);
     }
     check(&POLICIES[usize::from(first) % POLICIES.len()], &section);

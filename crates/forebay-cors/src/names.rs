@@ -55,14 +55,37 @@ pub struct ResponseHeader(pub(crate) Box<str>);
 
 /// Whether this is a token (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+    !text.is_empty() && text.iter().all(|&byte| TOKEN_BYTES[usize::from(byte)])
 }
+
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_token_byte(byte as u8);
+        byte += 1;
+    }
+    table
+};
 
 const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
         )
 }
 
@@ -73,6 +96,11 @@ pub(crate) fn is_forbidden_header(name: &str) -> bool {
 
 pub(crate) fn is_forbidden_method(method: &str) -> bool {
     FORBIDDEN_METHODS.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(method))
+}
+
+/// Whether a policy may list it.
+pub(crate) fn is_listable_method(text: &str) -> bool {
+    method(text).is_ok()
 }
 
 fn method(text: &str) -> Result<MethodName, Problem> {

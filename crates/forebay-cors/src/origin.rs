@@ -61,6 +61,15 @@ fn refuse<T>(clause: impl Into<String>, note: &'static str, help: impl Into<Stri
 }
 
 impl OriginPattern {
+    /// Whether it is itself an origin, and no pattern.
+    pub(crate) fn is_origin(&self) -> bool {
+        match self {
+            OriginPattern::Any => false,
+            OriginPattern::Null => true,
+            OriginPattern::Site(site) => site.exact().is_some(),
+        }
+    }
+
     pub(crate) fn parse(text: &str) -> Result<OriginPattern, Refusal> {
         match text {
             "*" => return Ok(OriginPattern::Any),
@@ -77,7 +86,11 @@ impl OriginPattern {
         if !path.is_empty() {
             let help =
                 if path == "/" { "remove the trailing slash".into() } else { format!("remove \"{path}\"") };
-            return refuse("has a path", "browsers send origins without one, so this would never match", help);
+            return refuse(
+                "has a path",
+                "browsers send origins without one, so this would never match",
+                help,
+            );
         }
         if authority.contains('@') {
             return refuse("has a user in it", NEVER_MATCHES, "remove everything up to the `@`");
@@ -242,6 +255,14 @@ impl Site {
         let suffix = psl::suffix(self.host.as_bytes());
         self.subdomains
             && suffix.is_some_and(|suffix| suffix.is_known() && suffix.as_bytes() == self.host.as_bytes())
+    }
+
+    /// All names beside it, where they belong to one owner.
+    pub(crate) fn family(&self) -> Option<Site> {
+        let (_, parent) = self.host.split_once('.')?;
+        let family = Site { host: parent.into(), subdomains: true, ..self.clone() };
+        let named = canonical_address(&self.host).is_none() && parent.contains('.');
+        (named && !self.subdomains && !family.is_public_suffix()).then_some(family)
     }
 
     /// The one origin it stands for, if it is one.

@@ -95,17 +95,19 @@ impl Origins {
         if !self.any && self.any_port.is_empty() && self.below.is_empty() {
             return None;
         }
-        let (scheme, host, port) = parts(origin)?;
-        (self.any || self.has_any_port(origin, scheme, host) || self.is_below(scheme, host, port))
-            .then_some(Found::Covered)
+        let parts = Parts::of(origin)?;
+        // Most strangers are told apart by their names, before every byte is looked at.
+        let covered = self.any || self.has_any_port(origin, &parts) || self.is_below(&parts);
+        (covered && parts.are_valid()).then_some(Found::Covered)
     }
 
-    fn has_any_port(&self, origin: &[u8], scheme: &[u8], host: &[u8]) -> bool {
-        self.any_port.contains_key(&origin[..scheme.len() + 3 + host.len()])
+    fn has_any_port(&self, origin: &[u8], parts: &Parts<'_>) -> bool {
+        let without_port = parts.scheme.len() + 3 + parts.host.len();
+        !self.any_port.is_empty() && self.any_port.contains_key(&origin[..without_port])
     }
 
     /// Looks at the ends of the host that have as many labels as some entry.
-    fn is_below(&self, scheme: &[u8], host: &[u8], port: Option<&[u8]>) -> bool {
+    fn is_below(&self, &Parts { scheme, host, port }: &Parts<'_>) -> bool {
         let mut left = self.depths >> 1;
         for dot in memchr::memrchr_iter(b'.', host) {
             if left == 0 {
@@ -138,23 +140,35 @@ fn decimal(digits: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Scheme, host and port of a serialized origin (HTML, "ASCII serialisation of an origin"); nothing for what is none,
-/// `null` included.
-fn parts(origin: &[u8]) -> Option<(&[u8], &[u8], Option<&[u8]>)> {
-    let colon = memchr::memchr(b':', origin)?;
-    let (scheme, rest) = (&origin[..colon], origin[colon..].strip_prefix(b"://")?);
-    let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(byte);
-    if !scheme.first()?.is_ascii_lowercase() || !scheme.iter().all(letter) {
-        return None;
+/// A serialized origin (HTML, "ASCII serialisation of an origin"), taken apart.
+struct Parts<'o> {
+    scheme: &'o [u8],
+    host: &'o [u8],
+    port: Option<&'o [u8]>,
+}
+
+impl Parts<'_> {
+    /// Nothing for what cannot be one, `null` included.
+    fn of(origin: &[u8]) -> Option<Parts<'_>> {
+        let colon = memchr::memchr(b':', origin)?;
+        let (scheme, rest) = (&origin[..colon], origin[colon..].strip_prefix(b"://")?);
+        let bracket = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest)? } else { 0 };
+        let end = memchr::memchr(b':', &rest[bracket..]).map_or(rest.len(), |at| bracket + at);
+        Some(Parts { scheme, host: &rest[..end], port: rest.get(end + 1..) })
     }
-    let bracket = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest)? } else { 0 };
-    let end = memchr::memchr(b':', &rest[bracket..]).map_or(rest.len(), |at| bracket + at);
-    let (host, port) = (&rest[..end], rest.get(end + 1..));
-    if port.is_some_and(|port| !origin::is_port(scheme, port)) {
-        return None;
+
+    fn are_valid(&self) -> bool {
+        let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(byte);
+        let scheme =
+            self.scheme.first().is_some_and(u8::is_ascii_lowercase) && self.scheme.iter().all(letter);
+        let port = self.port.is_none_or(|port| origin::is_port(self.scheme, port));
+        let host = if self.host.first() == Some(&b'[') {
+            is_bracketed(self.host)
+        } else {
+            origin::is_name(self.host)
+        };
+        scheme && port && host
     }
-    let valid = if bracket == 0 { origin::is_name(host) } else { is_bracketed(host) };
-    valid.then_some((scheme, host, port))
 }
 
 fn is_bracketed(host: &[u8]) -> bool {

@@ -12,13 +12,13 @@ use crate::request_headers::RequestHeaders;
 use crate::settings::CorsSettings;
 
 /// What the answer to a preflight depends on. An OPTIONS without these fields is none and goes to the service.
-const VARY_PREFLIGHT: &[&str] = &["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"];
+const VARY_PREFLIGHT: &[&str] =
+    &["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"];
 const VARY_PREFLIGHT_PRIVATE: &[&str] = &[
     "Origin",
     "Access-Control-Request-Method",
     "Access-Control-Request-Headers",
     "Access-Control-Request-Private-Network",
-    "Access-Control-Request-Local-Network",
 ];
 const VARY_ACTUAL: &[&str] = &["Origin"];
 
@@ -56,7 +56,8 @@ struct Asked<'r> {
     origin: &'r [u8],
     method: &'r [u8],
     headers: &'r [u8],
-    network: Option<&'static str>,
+    /// Whether the page is a public one and the route is not.
+    private_network: bool,
 }
 
 /// A `[cors.NAME]` table, compiled.
@@ -86,20 +87,25 @@ pub struct Policy {
 struct Methods {
     any: bool,
     listed: Vec<Box<str>>,
+    /// Whether GET or HEAD is listed: what may be got may be looked at, and caches answer the one with the other.
+    get: bool,
 }
 
 impl Methods {
+    fn new(any: bool, listed: Vec<Box<str>>) -> Methods {
+        let get = listed.iter().any(|method| matches!(&**method, "GET" | "HEAD"));
+        Methods { any, listed, get }
+    }
+
     fn allows(&self, method: &[u8]) -> bool {
         if self.any {
             let text = std::str::from_utf8(method).unwrap_or_default();
             return names::is_token(method) && !names::is_forbidden_method(text);
         }
-        // What may be got may be looked at, and caches answer the one with the other.
-        let same = |listed: &str| match listed {
-            "GET" | "HEAD" => matches!(method, b"GET" | b"HEAD"),
-            _ => listed.as_bytes() == method,
-        };
-        self.listed.iter().any(|listed| same(listed))
+        match method {
+            b"GET" | b"HEAD" => self.get,
+            _ => self.listed.iter().any(|listed| listed.as_bytes() == method),
+        }
     }
 }
 
@@ -108,10 +114,11 @@ impl Policy {
     pub fn new(settings: &CorsSettings) -> Policy {
         let origins = Origins::new(settings.origins.iter().map(|origin| &origin.value));
         let credentials = *settings.credentials;
-        let methods = Methods {
-            any: settings.methods.iter().any(|method| method.is_any()),
-            listed: settings.methods.iter().filter(|m| !m.is_any()).map(|m| m.as_str().into()).collect(),
-        };
+        let methods = settings.methods.iter().filter(|method| !method.is_any());
+        let methods = Methods::new(
+            settings.methods.iter().any(|method| method.is_any()),
+            methods.map(|method| method.as_str().into()).collect(),
+        );
         let fixed_origin = match origins.single() {
             // A debugging header tells origins apart. Where nobody may use GET, a cached response says so to pages alone.
             _ if settings.debug || !methods.allows(b"GET") => None,
@@ -160,11 +167,7 @@ impl Policy {
     }
 
     /// Decides about one request. Allocates nothing, and looks at no value longer than a policy can allow.
-    pub fn decide<'p, 'r>(
-        &'p self,
-        ask: &Ask<'_>,
-        fields: &'r (impl Fields + ?Sized),
-    ) -> Verdict<'p, 'r> {
+    pub fn decide<'p, 'r>(&'p self, ask: &Ask<'_>, fields: &'r (impl Fields + ?Sized)) -> Verdict<'p, 'r> {
         let mut origin: Option<&'r [u8]> = None;
         let mut repeated = false;
         fields.each_value("origin", &mut |value| {
@@ -229,13 +232,7 @@ impl Policy {
         method: &'r [u8],
         fields: &'r (impl Fields + ?Sized),
     ) -> Verdict<'p, 'r> {
-        let network = [
-            ("access-control-request-private-network", "access-control-allow-private-network"),
-            ("access-control-request-local-network", "access-control-allow-local-network"),
-        ];
-        let asks = |name: &str| fields.value(name).is_some_and(|value| value == b"true");
-        let network = network.into_iter().find(|(ask, _)| asks(ask)).map(|(_, allow)| allow);
-        let mut asked = Asked { origin, method, headers: b"", network };
+        let mut asked = Asked { origin, method, headers: b"", private_network: false };
         let outcome = match self.permits(&mut asked, fields) {
             Ok(()) => Outcome::Allowed,
             Err(reason) => Outcome::Denied(reason),
@@ -252,18 +249,23 @@ impl Policy {
         if asked.method.len() > NAME_BYTES_MAX || !self.methods.allows(asked.method) {
             return Err(Reason::MethodNotAllowed);
         }
+        let mut lists = 0;
+        fields.each_value("access-control-request-headers", &mut |value| {
+            asked.headers = value;
+            lists += 1;
+            lists < 2
+        });
         // Browsers send one list; several would leave the order between them to chance.
-        asked.headers = match fields.value("access-control-request-headers") {
-            Some(_) => {
-                fields.only_value("access-control-request-headers").ok_or(Reason::HeadersMalformed)?
-            }
-            None => b"",
-        };
-        self.headers.check(asked.headers)?;
-        match asked.network {
-            Some(_) if !self.private_network => Err(Reason::PrivateNetworkNotAllowed),
-            _ => Ok(()),
+        if lists > 1 {
+            return Err(Reason::HeadersMalformed);
         }
+        self.headers.check(asked.headers)?;
+        asked.private_network =
+            fields.value("access-control-request-private-network").is_some_and(|value| value == b"true");
+        if asked.private_network && !self.private_network {
+            return Err(Reason::PrivateNetworkNotAllowed);
+        }
+        Ok(())
     }
 
     /// What the decision does to the response of the request it was about, Forebay's own errors included.
@@ -336,8 +338,8 @@ impl<'a> Preflight<'_, 'a> {
                 policy.grant(&mut edits, self.granted());
                 self.allow(&mut edits);
                 edits.add("access-control-max-age", &policy.max_age);
-                if let Some(network) = asked.network {
-                    edits.add(network, b"true");
+                if asked.private_network {
+                    edits.add("access-control-allow-private-network", b"true");
                 }
             }
             Outcome::Denied(Reason::HeaderNotAllowed) => self.tell_lists(&mut edits),

@@ -124,7 +124,9 @@ where
             }
             Verdict::Pass(decision) => {
                 let inner = Box::pin(self.inner.call(request));
-                CorsFuture { step: Step::Pass { inner, policy: self.policy.clone(), decision } }
+                CorsFuture {
+                    step: Step::Pass { inner, policy: self.policy.clone(), decision: Box::new(decision) },
+                }
             }
         }
     }
@@ -137,7 +139,7 @@ pub struct CorsFuture<F, R> {
 
 enum Step<F, R> {
     Answer(Option<Response<R>>),
-    Pass { inner: Pin<Box<F>>, policy: Arc<Policy>, decision: Decision },
+    Pass { inner: Pin<Box<F>>, policy: Arc<Policy>, decision: Box<Decision> },
 }
 
 // Nothing in it is pinned but what its box pins.

@@ -173,7 +173,11 @@ impl Walker<'_> {
                     Mode::NoCors => return Ok(Reads::Opaque),
                     Mode::SameOrigin => {
                         let text = "another origin, and the call's mode is same-origin";
-                        return Err(self.fail(Aspect::Call, false, Failure::new(Block::DisallowedByMode, here, text)));
+                        return Err(self.fail(
+                            Aspect::Call,
+                            false,
+                            Failure::new(Block::DisallowedByMode, here, text),
+                        ));
                     }
                 }
             }
@@ -211,7 +215,11 @@ impl Walker<'_> {
             let (name, value) = header;
             names::is_forbidden_header(name)
                 || is_method_override(name, value)
-                || (no_cors && (name == "range" || !safelist::find_unsafe(self.rules, &[header.clone()], &mut Vec::new()).names.is_empty()))
+                || (no_cors
+                    && (name == "range"
+                        || !safelist::find_unsafe(self.rules, std::slice::from_ref(header), &mut Vec::new())
+                            .names
+                            .is_empty()))
         };
         let (dropped, kept): (Vec<_>, Vec<_>) = call.headers.iter().cloned().partition(drops);
         self.verdict.dropped = dropped.into_iter().map(|(name, _)| name).collect();
@@ -336,10 +344,9 @@ impl Walker<'_> {
         let all = !include && exposed.iter().any(|name| name == "*");
         let hidden_always = |name: &str| matches!(name, "set-cookie" | "set-cookie2");
         let mut readable: Vec<String> = exposed.iter().map(|name| name.to_ascii_lowercase()).collect();
-        readable.retain(|name| !hidden_always(name) && !(all && name == "*"));
+        readable.retain(|name| !hidden_always(name) && (!all || name != "*"));
         readable.extend(READABLE.map(str::to_owned));
-        let mut had: Vec<String> =
-            answer.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let mut had: Vec<String> = answer.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
         had.sort();
         had.dedup();
         let shown = |name: &String| !hidden_always(name) && (all || readable.contains(name));

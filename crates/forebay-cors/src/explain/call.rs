@@ -91,8 +91,7 @@ impl Call {
             return Err(CallError(format!("`{method}` is no method")));
         }
         let upper = method.to_ascii_uppercase();
-        self.method =
-            if NORMALIZED_METHODS.contains(&upper.as_str()) { upper } else { method.to_owned() };
+        self.method = if NORMALIZED_METHODS.contains(&upper.as_str()) { upper } else { method.to_owned() };
         Ok(self)
     }
 
@@ -176,7 +175,8 @@ pub(crate) fn origin_of(url: &str) -> Option<String> {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or(rest);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
-    if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.bytes().all(valid) || host.is_empty() {
+    if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.bytes().all(valid) || host.is_empty()
+    {
         return None;
     }
     let default = match &*scheme {

@@ -171,7 +171,8 @@ fn looks_like_url(value: &str) -> bool {
     let Some((scheme, rest)) = value.split_once(':') else { return false };
     let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    let special = ["http", "https", "ws", "wss", "ftp"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let special =
+        ["http", "https", "ws", "wss", "ftp"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
     let host = rest.trim_start_matches(['/', '\\']);
     valid && (!special || super::call::origin_of(&format!("{scheme}://{host}")).is_some())
 }
@@ -298,7 +299,11 @@ mod tests {
         check_allowed(&["*"], Credentials::Include, Some(Block::WildcardOriginNotAllowed));
         check_allowed(&[], plain, Some(Block::MissingAllowOriginHeader));
         check_allowed(&["*", "*"], plain, Some(Block::MultipleAllowOriginValues));
-        check_allowed(&["https://shop.example, https://b.example"], plain, Some(Block::MultipleAllowOriginValues));
+        check_allowed(
+            &["https://shop.example, https://b.example"],
+            plain,
+            Some(Block::MultipleAllowOriginValues),
+        );
         check_allowed(&["null"], plain, Some(Block::AllowOriginMismatch));
         check_allowed(&["https://Shop.example"], plain, Some(Block::AllowOriginMismatch));
         check_allowed(&["https://shop.example/"], plain, Some(Block::AllowOriginMismatch));

@@ -97,8 +97,8 @@ impl Entry {
 
     fn is_for(&self, sent: &Sent) -> bool {
         let asked = |name: &str| sent.headers.iter().find(|(had, _)| had == name).map(|(_, value)| &**value);
-        let same_ask =
-            !sent.is_preflight || self.header("access-control-request-method") == asked("access-control-request-method");
+        let same_ask = !sent.is_preflight
+            || self.header("access-control-request-method") == asked("access-control-request-method");
         // A blocked answer is recorded with status 0.
         self.answer.status != 0
             && self.is_preflight() == sent.is_preflight
@@ -124,7 +124,8 @@ fn call_of(made: &Entry, before: &[Entry], credentials: Credentials) -> Option<C
     }
     let mut call = Call::new(origin, &made.url).ok()?.method(&made.method).ok()?;
     let preflight = before.iter().rfind(|entry| entry.is_preflight() && entry.url == made.url);
-    let asked = preflight.and_then(|entry| entry.header("access-control-request-headers")).unwrap_or_default();
+    let asked =
+        preflight.and_then(|entry| entry.header("access-control-request-headers")).unwrap_or_default();
     let was_asked = |name: &str| asked.split(',').any(|asked| asked.trim() == name);
     let scripts = |(name, _): &&(String, String)| {
         let usual = USUALLY_THE_BROWSERS.contains(&&**name) && !was_asked(name);

@@ -75,8 +75,12 @@ impl Configured<'_> {
                     let place = self.line(self.settings.methods.origin);
                     step.text = format!("{method} is not in cors.{}.methods, {place}", self.name);
                 }
-                (false, Aspect::Origin) => step.text = format!("{origin} is not in cors.{}.{key}, {place}", self.name),
-                (false, Aspect::Method) => step.text = format!("{method} is not in cors.{}.{key}, {place}", self.name),
+                (false, Aspect::Origin) => {
+                    step.text = format!("{origin} is not in cors.{}.{key}, {place}", self.name)
+                }
+                (false, Aspect::Method) => {
+                    step.text = format!("{method} is not in cors.{}.{key}, {place}", self.name)
+                }
                 (false, _) => step.text = format!("{missing} is not in cors.{}.{key}, {place}", self.name),
             }
         }
@@ -166,7 +170,9 @@ fn advice(call: &Call) -> Option<String> {
     }
     let upper = call.method.to_ascii_uppercase();
     let meant = upper == "PATCH" && call.method != upper;
-    meant.then(|| format!("write {upper} in the script: browsers leave its letter case alone, and servers mind it"))
+    meant.then(|| {
+        format!("write {upper} in the script: browsers leave its letter case alone, and servers mind it")
+    })
 }
 
 /// `headers = ["authorization", "x-cart"]`
@@ -178,8 +184,7 @@ pub(crate) fn list(key: &str, listed: &[String], added: &[String]) -> String {
 fn answer(policy: &Policy, sent: &Sent) -> Answer {
     let mut fields = HeaderMap::new();
     for (name, value) in &sent.headers {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
         {
             fields.append(name, value);
         }

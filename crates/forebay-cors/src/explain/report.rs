@@ -153,7 +153,8 @@ impl fmt::Display for Report {
         if let Reads::Headers { hidden, .. } = &shown.reads
             && hidden.iter().any(|name| is_telling(name))
         {
-            let hidden: Vec<&str> = hidden.iter().filter(|name| is_telling(name)).map(|name| &**name).collect();
+            let hidden: Vec<&str> =
+                hidden.iter().filter(|name| is_telling(name)).map(|name| &**name).collect();
             line(f, "hidden", &hidden.join(", "))?;
         }
         for departure in &self.departures {
@@ -217,6 +218,12 @@ fn is_telling(name: &str) -> bool {
     !name.starts_with("access-control-")
         && !matches!(
             name,
-            "vary" | "date" | "connection" | "timing-allow-origin" | "cross-origin-resource-policy" | "server" | "via"
+            "vary"
+                | "date"
+                | "connection"
+                | "timing-allow-origin"
+                | "cross-origin-resource-policy"
+                | "server"
+                | "via"
         )
 }

@@ -11,8 +11,7 @@ const VALUE_BYTES_MAX: usize = 128;
 /// All safelisted values together.
 const VALUES_BYTES_MAX: usize = 1024;
 /// Methods, types and headers with these never need permission.
-const SIMPLE_TYPES: [&str; 3] =
-    ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
+const SIMPLE_TYPES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 
 /// Why a browser asks for permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +52,8 @@ impl fmt::Display for Cause {
             Cause::Method(method) => write!(f, "{method} is not a simple method"),
             Cause::Header(name) => write!(f, "{name} is not a safelisted header"),
             Cause::Byte { name, byte, at } => {
-                let shown = if byte.is_ascii_graphic() { format!(" `{}`", *byte as char) } else { String::new() };
+                let shown =
+                    if byte.is_ascii_graphic() { format!(" `{}`", *byte as char) } else { String::new() };
                 write!(f, "{name} has the byte 0x{byte:02x}{shown} at position {at}")
             }
             Cause::ContentType(value) => {
@@ -79,7 +79,11 @@ pub(crate) struct Unsafe {
 }
 
 /// Looks at the headers that a script sets; names in lower case, forbidden ones removed.
-pub(crate) fn find_unsafe(rules: Rules, headers: &[(String, String)], departures: &mut Vec<Departure>) -> Unsafe {
+pub(crate) fn find_unsafe(
+    rules: Rules,
+    headers: &[(String, String)],
+    departures: &mut Vec<Departure>,
+) -> Unsafe {
     let joined = joined(headers);
     if joined.len() != headers.len() && judge(headers, rules) != judge(&joined, rules) {
         Departure::note(Departure::RepeatedHeader, departures);
@@ -244,8 +248,16 @@ mod tests {
         let json = "content-type application/json is not one of a form";
         check("content-type", "application/json", Some(json));
         check("content-type", "application/json; charset=utf-8", Some(json));
-        check("content-type", "text/plain, application/json", Some("content-type text/plain, application/json is not one of a form"));
-        check("content-type", "text/plain; a=\"b\"", Some("content-type has the byte 0x22 `\"` at position 14"));
+        check(
+            "content-type",
+            "text/plain, application/json",
+            Some("content-type text/plain, application/json is not one of a form"),
+        );
+        check(
+            "content-type",
+            "text/plain; a=\"b\"",
+            Some("content-type has the byte 0x22 `\"` at position 14"),
+        );
         check("content-type", "", Some("content-type nothing is not one of a form"));
     }
 

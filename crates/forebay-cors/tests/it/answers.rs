@@ -40,7 +40,12 @@ fn preflight(policy: &Policy, asked: &[(&str, &str)]) -> (Outcome, String) {
     }
 }
 
-fn actual(policy: &Policy, method: &str, asked: &[(&str, &str)], upstream: &[(&str, &str)]) -> (Outcome, String) {
+fn actual(
+    policy: &Policy,
+    method: &str,
+    asked: &[(&str, &str)],
+    upstream: &[(&str, &str)],
+) -> (Outcome, String) {
     match policy.decide(&ask(method), &fields(asked)) {
         Verdict::Answer(preflight) => panic!("answered: {preflight:?}"),
         Verdict::Pass(decision) => {
@@ -93,7 +98,11 @@ fn a_denied_preflight_says_no_more_than_helps_its_author() {
     // Browsers use POST without a permission for it, so the answer must not look like any.
     check(&[shop, ("access-control-request-method", "POST")], Reason::MethodNotAllowed, false);
     check(&[shop, put, ("access-control-request-headers", "x-cart")], Reason::HeaderNotAllowed, true);
-    check(&[shop, put, ("access-control-request-headers", "content-type,authorization")], Reason::HeadersMalformed, false);
+    check(
+        &[shop, put, ("access-control-request-headers", "content-type,authorization")],
+        Reason::HeadersMalformed,
+        false,
+    );
     let network = ("access-control-request-private-network", "true");
     check(&[shop, put, network], Reason::PrivateNetworkNotAllowed, false);
 }
@@ -107,7 +116,10 @@ fn stars_are_spelled_out_with_credentials() {
     ];
     let any = "methods = [\"*\"]\nheaders = [\"*\"]\norigins = [\"https://a.example\"]";
     let (_, answer) = preflight(&policy(&format!("{any}\ncredentials = true")), &asked);
-    assert!(answer.contains("allow-headers: x-a,x-b\n") && answer.contains("allow-methods: PURGE\n"), "{answer}");
+    assert!(
+        answer.contains("allow-headers: x-a,x-b\n") && answer.contains("allow-methods: PURGE\n"),
+        "{answer}"
+    );
     let (_, answer) = preflight(&policy(any), &asked);
     assert!(answer.contains("allow-headers: *\n") && answer.contains("allow-methods: *\n"), "{answer}");
 }
@@ -149,10 +161,9 @@ fn a_response_says_who_may_read_it() {
 
 #[test]
 fn an_answer_that_is_the_same_for_all_needs_no_vary() {
-    for (table, allowed) in [
-        ("origins = [\"*\"]", "*"),
-        ("origins = [\"https://shop.example\"]", "https://shop.example"),
-    ] {
+    for (table, allowed) in
+        [("origins = [\"*\"]", "*"), ("origins = [\"https://shop.example\"]", "https://shop.example")]
+    {
         for asked in [&[][..], &[("origin", "https://shop.example")], &[("origin", "https://b.example")]] {
             let (_, response) = actual(&policy(table), "GET", asked, &[]);
             assert_eq!(response, format!("access-control-allow-origin: {allowed}"), "{asked:?}");
@@ -174,7 +185,8 @@ fn options_without_the_marks_of_a_preflight_passes_on() {
 
 #[test]
 fn shadow_decides_and_touches_nothing() {
-    let shadow = policy("origins = [\"https://shop.example\", \"https://b.example\"]\nshadow = true\ndebug = true");
+    let shadow =
+        policy("origins = [\"https://shop.example\", \"https://b.example\"]\nshadow = true\ndebug = true");
     let upstream = [("access-control-allow-origin", "*")];
     let asked = [("origin", "https://evil.example"), ("access-control-request-method", "PUT")];
     for method in ["OPTIONS", "GET"] {
@@ -193,6 +205,32 @@ fn debug_and_the_embedding_headers_are_said_when_asked_for() {
          forebay-cors: allowed\ntiming-allow-origin: https://a.example\nvary: Origin";
     assert_eq!(response, expected);
     let (_, response) = actual(&policy(table), "GET", &[("origin", "https://c.example")], &[]);
-    let expected = "cross-origin-resource-policy: same-site\nforebay-cors: denied: origin not allowed\nvary: Origin";
+    let expected =
+        "cross-origin-resource-policy: same-site\nforebay-cors: denied: origin not allowed\nvary: Origin";
     assert_eq!(response, expected);
+}
+
+#[test]
+fn a_decision_allocates_nothing() {
+    let storefront = policy(STOREFRONT);
+    let put = ("access-control-request-method", "PUT");
+    let headers = ("access-control-request-headers", "authorization,content-type");
+    let requests = [
+        ("GET", fields(&[("origin", "https://shop.example")])),
+        ("GET", fields(&[("origin", "https://a.preview.shop.example")])),
+        ("GET", fields(&[("origin", "https://evil.example")])),
+        ("OPTIONS", fields(&[("origin", "https://shop.example"), put, headers])),
+        (
+            "OPTIONS",
+            fields(&[("origin", "https://shop.example"), put, ("access-control-request-headers", "x")]),
+        ),
+    ];
+    for (method, request) in &requests {
+        let counted = allocation_counter::measure(|| match storefront.decide(&ask(method), request) {
+            Verdict::Answer(preflight) => drop(preflight.edits()),
+            Verdict::Pass(decision) => drop(storefront.edits(&decision)),
+        });
+        assert_eq!(counted.count_total, 0, "{method} {request:?}");
+    }
+    assert!(allocation_counter::measure(|| drop(fields(&[put]))).count_total > 0, "the counter counts");
 }

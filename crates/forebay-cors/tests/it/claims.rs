@@ -46,7 +46,8 @@ const ORIGINS: &[&str] = &[
 ];
 const METHODS: &[&str] = &["*", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "PURGE"];
 const HEADERS: &[&str] = &["*", "authorization", "content-type", "x-a", "x-b"];
-const CALLED: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "patch", "PURGE", "OPTIONS", "TRACE"];
+const CALLED: &[&str] =
+    &["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "patch", "PURGE", "OPTIONS", "TRACE"];
 const LINES: &[&str] = &[
     "authorization: x",
     "content-type: application/json",
@@ -72,26 +73,28 @@ fn table() -> impl Strategy<Value = String> {
         subsequence(&["etag", "*"][..], 0..2),
     );
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (lists, flags).prop_map(|((origins, methods, headers, expose), (credentials, debug, network, override_all))| {
-        let mut table = format!(
-            "origins = [{}]\nmethods = [{}]\nheaders = [{}]\nexpose = [{}]\ncredentials = {credentials}\n\
+    (lists, flags).prop_map(
+        |((origins, methods, headers, expose), (credentials, debug, network, override_all))| {
+            let mut table = format!(
+                "origins = [{}]\nmethods = [{}]\nheaders = [{}]\nexpose = [{}]\ncredentials = {credentials}\n\
              debug = {debug}\nprivate_network = {network}\n",
-            quoted(&origins),
-            quoted(&methods),
-            quoted(&headers),
-            quoted(&expose)
-        );
-        for danger in [
-            "any_origin_with_credentials",
-            "null_origin",
-            "insecure_origins",
-            "public_suffix_wildcards",
-            "any_origin_to_private_network",
-        ] {
-            table += &format!("dangerously_allow_{danger} = {override_all}\n");
-        }
-        table
-    })
+                quoted(&origins),
+                quoted(&methods),
+                quoted(&headers),
+                quoted(&expose)
+            );
+            for danger in [
+                "any_origin_with_credentials",
+                "null_origin",
+                "insecure_origins",
+                "public_suffix_wildcards",
+                "any_origin_to_private_network",
+            ] {
+                table += &format!("dangerously_allow_{danger} = {override_all}\n");
+            }
+            table
+        },
+    )
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -99,7 +102,8 @@ fn call() -> impl Strategy<Value = Call> {
     (select(ORIGINS), select(CALLED), subsequence(LINES, 0..4), credentials).prop_map(
         |(origin, method, lines, credentials)| {
             let call = Call::new(origin, "https://api.test/x").and_then(|call| call.method(method));
-            let call = lines.iter().fold(call.expect("a call"), |call, line| call.header(line).expect("a header"));
+            let call =
+                lines.iter().fold(call.expect("a call"), |call, line| call.header(line).expect("a header"));
             Call { credentials, ..call }
         },
     )
@@ -135,9 +139,9 @@ fn is_listed(table: &str, origin: &str) -> bool {
     let patterns = list.split('"').skip(1).step_by(2);
     patterns.into_iter().any(|pattern| match pattern {
         "*" => true,
-        "https://*.a.example" => {
-            origin.strip_prefix("https://").is_some_and(|host| host.ends_with(".a.example") && host.len() > 10)
-        }
+        "https://*.a.example" => origin
+            .strip_prefix("https://")
+            .is_some_and(|host| host.ends_with(".a.example") && host.len() > 10),
         "https://*.github.io" => origin.starts_with("https://") && origin.ends_with(".github.io"),
         "https://*.example.com:*" => {
             let host = origin.strip_prefix("https://").unwrap_or_default();
@@ -285,7 +289,8 @@ impl VaryCache {
             return response.clone();
         }
         let response = fresh();
-        let varies = response.get_all("vary").iter().flat_map(|value| forebay_http::fields::list(value.as_bytes()));
+        let varies =
+            response.get_all("vary").iter().flat_map(|value| forebay_http::fields::list(value.as_bytes()));
         let key = varies
             .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
             .map(|name| (name.clone(), value(&name)))

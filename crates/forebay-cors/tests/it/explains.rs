@@ -123,10 +123,11 @@ fn live(call: Call, answers: &[(u16, &[(&str, &str)])]) -> Report {
     let mut answers = answers.iter();
     loop {
         match inquiry.next() {
-            Next::Done(report) => return report,
+            Next::Done(report) => return *report,
             Next::Send(sent) => {
                 let (status, headers) = answers.next().unwrap_or_else(|| panic!("no answer for {sent:?}"));
-                let headers = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+                let headers =
+                    headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
                 inquiry.answer(sent, Answer { status: *status, headers });
             }
         }
@@ -151,14 +152,26 @@ fn misbehaviour_of_servers_has_chromiums_names() {
     check_live(put(), &[(401, &[OPEN])], Some(Block::PreflightInvalidStatus));
     check_live(put(), &[(204, &[OPEN])], Some(Block::MethodDisallowedByPreflightResponse));
     check_live(put(), &[(204, &[OPEN, methods("P UT")])], Some(Block::InvalidAllowMethodsPreflightResponse));
-    check_live(put(), &[(204, &[OPEN, methods("*"), headers("a b")])], Some(Block::InvalidAllowHeadersPreflightResponse));
+    check_live(
+        put(),
+        &[(204, &[OPEN, methods("*"), headers("a b")])],
+        Some(Block::InvalidAllowHeadersPreflightResponse),
+    );
     check_live(put(), &[(301, &[OPEN, ("Location", "/")])], Some(Block::PreflightDisallowedRedirect));
     check_live(put(), &[(302, &[OPEN])], Some(Block::PreflightInvalidStatus));
     check_live(put(), &[(204, &[OPEN, methods("*")]), (500, &[])], Some(Block::MissingAllowOriginHeader));
     check_live(put(), &[(204, &[OPEN, methods("*")]), (500, &[OPEN])], None);
-    check_live(call("patch", &[]), &[(204, &[OPEN, methods("PATCH")])], Some(Block::MethodDisallowedByPreflightResponse));
+    check_live(
+        call("patch", &[]),
+        &[(204, &[OPEN, methods("PATCH")])],
+        Some(Block::MethodDisallowedByPreflightResponse),
+    );
     check_live(call("GET", &[]), &[(200, &[OPEN, OPEN])], Some(Block::MultipleAllowOriginValues));
-    check_live(call("GET", &[]), &[(200, &[("Access-Control-Allow-Origin", "null")])], Some(Block::AllowOriginMismatch));
+    check_live(
+        call("GET", &[]),
+        &[(200, &[("Access-Control-Allow-Origin", "null")])],
+        Some(Block::AllowOriginMismatch),
+    );
 }
 
 #[test]
@@ -167,9 +180,17 @@ fn redirects_are_followed_with_the_origin_that_is_left() {
     let get = || call("GET", &[]);
     check_live(get(), &[(302, &[OPEN, to("/b")]), (200, &[OPEN])], None);
     check_live(get(), &[(302, &[to("/b")])], Some(Block::MissingAllowOriginHeader));
-    check_live(get(), &[(302, &[OPEN, to("https://u:p@b.example/")])], Some(Block::RedirectContainsCredentials));
+    check_live(
+        get(),
+        &[(302, &[OPEN, to("https://u:p@b.example/")])],
+        Some(Block::RedirectContainsCredentials),
+    );
     let shop = ("Access-Control-Allow-Origin", "https://shop.example");
-    check_live(get(), &[(302, &[shop, to("https://b.example/")]), (200, &[shop])], Some(Block::AllowOriginMismatch));
+    check_live(
+        get(),
+        &[(302, &[shop, to("https://b.example/")]), (200, &[shop])],
+        Some(Block::AllowOriginMismatch),
+    );
     let null = ("Access-Control-Allow-Origin", "null");
     check_live(get(), &[(302, &[shop, to("https://b.example/")]), (200, &[null])], None);
     let own = Call::new("https://shop.example", "https://shop.example/a").expect("a call");

@@ -4,4 +4,5 @@ mod answers;
 mod claims;
 mod explains;
 mod loads;
+mod suggests;
 mod written;
