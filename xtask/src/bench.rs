@@ -1,4 +1,5 @@
-//! `cargo xtask bench NAME`: builds what is measured and what measures, then hands over to `forebay-bench`.
+//! `cargo xtask bench NAME`: builds what is measured and what measures, then hands over to `forebay-bench`; or to a
+//! crate's own benchmark of one function.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +18,7 @@ const HARNESS: &str = "forebay-bench";
 const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
 
 /// Benchmarks of one decision: the package whose `benches` have one of this name.
-const DECISIONS: &[(&str, &str)] = &[("pick", "forebay-balance")];
+const DECISIONS: &[(&str, &str)] = &[("pick", "forebay-balance"), ("cors", "forebay-cors")];
 
 /// Those that Forebay is measured against.
 const PEERS: &[Need] = &[

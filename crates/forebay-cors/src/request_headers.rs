@@ -1,0 +1,132 @@
+//! Reads `Access-Control-Request-Headers`: the sorted list of lower-case names that browsers send (Fetch,
+//! "CORS-preflight fetch"). Refuses anything else at the first odd byte, in one pass.
+
+use crate::decision::Reason;
+use crate::names;
+
+/// The most that is read where any header is allowed: scripts set a handful.
+const ANY_BYTES_MAX: usize = 2048;
+/// Empty elements that a proxy which merges lists may leave behind.
+const EMPTY_MAX: usize = 16;
+
+/// The request headers that a policy allows.
+#[derive(Debug, Default)]
+pub(crate) struct RequestHeaders {
+    any: bool,
+    /// In lower case, sorted.
+    listed: Vec<Box<str>>,
+    bytes_max: usize,
+}
+
+impl RequestHeaders {
+    pub(crate) fn new(any: bool, mut listed: Vec<Box<str>>) -> RequestHeaders {
+        listed.sort_unstable();
+        listed.dedup();
+        // Each name once, with a comma and a space at each end, and the empty elements likewise.
+        let longest: usize = listed.iter().map(|name| name.len() + 3).sum::<usize>() + EMPTY_MAX * 3;
+        RequestHeaders { any, bytes_max: if any { ANY_BYTES_MAX } else { longest }, listed }
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.any
+    }
+
+    pub(crate) fn listed(&self) -> &[Box<str>] {
+        &self.listed
+    }
+
+    /// Whether all that is asked for is allowed.
+    pub(crate) fn check(&self, asked: &[u8]) -> Result<(), Reason> {
+        if asked.len() > self.bytes_max {
+            // Longer than all allowed names together, so one of them is none.
+            return Err(if self.any { Reason::HeadersMalformed } else { Reason::HeaderNotAllowed });
+        }
+        let mut left = self.listed.as_slice();
+        let mut previous: &[u8] = b"";
+        let mut empty = 0;
+        let mut start = 0;
+        for end in memchr::memchr_iter(b',', asked).chain([asked.len()]) {
+            let name = without_space(&asked[start..end]);
+            start = end + 1;
+            if name.is_empty() {
+                empty += 1;
+                if empty > EMPTY_MAX {
+                    return Err(Reason::HeadersMalformed);
+                }
+                continue;
+            }
+            if name <= previous {
+                return Err(Reason::HeadersMalformed);
+            }
+            previous = name;
+            left = &left[left.partition_point(|listed| listed.as_bytes() < name)..];
+            // What is listed is well formed.
+            if left.first().is_none_or(|first| first.as_bytes() != name) {
+                self.check_unlisted(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_unlisted(&self, name: &[u8]) -> Result<(), Reason> {
+        if !is_lowercase_token(name) {
+            return Err(Reason::HeadersMalformed);
+        }
+        // `*` covers everything but this one (Fetch, "CORS non-wildcard request-header name").
+        if self.any && name != b"authorization" { Ok(()) } else { Err(Reason::HeaderNotAllowed) }
+    }
+}
+
+fn is_lowercase_token(name: &[u8]) -> bool {
+    names::is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
+}
+
+/// Without one space or tab at each end: more is nothing that software makes.
+fn without_space(element: &[u8]) -> &[u8] {
+    let element = match element {
+        [b' ' | b'\t', rest @ ..] => rest,
+        _ => element,
+    };
+    match element {
+        [rest @ .., b' ' | b'\t'] => rest,
+        _ => element,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(any: bool, listed: &[&str], asked: &str, expected: Result<(), Reason>) {
+        let headers = RequestHeaders::new(any, listed.iter().map(|&name| name.into()).collect());
+        assert_eq!(headers.check(asked.as_bytes()), expected, "{asked:?}");
+    }
+
+    #[test]
+    fn a_browsers_list_is_read_and_anything_else_refused() {
+        let listed = &["x-cart", "authorization", "content-type"];
+        check(false, listed, "", Ok(()));
+        check(false, listed, "authorization", Ok(()));
+        check(false, listed, "authorization,content-type,x-cart", Ok(()));
+        check(false, listed, "authorization, content-type\t,,x-cart,", Ok(()));
+        check(false, listed, "authorization,x-other", Err(Reason::HeaderNotAllowed));
+        check(false, listed, "x-cart,authorization", Err(Reason::HeadersMalformed));
+        check(false, listed, "x-cart,x-cart", Err(Reason::HeadersMalformed));
+        check(false, listed, "X-Cart", Err(Reason::HeadersMalformed));
+        check(false, listed, "x-cart  ", Err(Reason::HeadersMalformed));
+        check(false, listed, "x cart", Err(Reason::HeadersMalformed));
+        check(false, listed, &",".repeat(17), Err(Reason::HeadersMalformed));
+        check(false, listed, &"a".repeat(65536), Err(Reason::HeaderNotAllowed));
+        check(false, &[], "x-cart", Err(Reason::HeaderNotAllowed));
+    }
+
+    #[test]
+    fn any_is_any_but_authorization() {
+        check(true, &[], "content-type,x-cart", Ok(()));
+        check(true, &[], "authorization", Err(Reason::HeaderNotAllowed));
+        check(true, &["authorization"], "authorization,x-cart", Ok(()));
+        check(true, &[], "x-cart,a", Err(Reason::HeadersMalformed));
+        check(true, &[], &"a".repeat(65536), Err(Reason::HeadersMalformed));
+    }
+}

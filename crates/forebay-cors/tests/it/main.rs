@@ -1,0 +1,8 @@
+//! What holds for policies as they are written: which load, what they answer, what browsers make of it.
+
+mod answers;
+mod claims;
+mod explains;
+mod loads;
+mod suggests;
+mod written;
