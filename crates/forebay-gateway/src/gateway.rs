@@ -229,7 +229,7 @@ fn generation(
     budgets.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
     let services = plan.services.iter().filter_map(|service| {
         let budget = budgets.entry(service.name.clone());
-        let fresh = || Arc::new(Budget::new(service.budget, surroundings.clock.now()));
+        let fresh = || Arc::new(Budget::new(service.budget));
         let budget = budget.and_modify(|budget| {
             if *budget.settings() != service.budget {
                 *budget = fresh();

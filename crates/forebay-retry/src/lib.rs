@@ -13,7 +13,7 @@
 //! let now = Moment::START;
 //! let mut rng = fastrand::Rng::with_seed(7);
 //! let policy = Policy::default();
-//! let budget = LocalBudget::new(Arc::new(Budget::new(BudgetSettings::default(), now)));
+//! let budget = LocalBudget::new(Arc::new(Budget::new(BudgetSettings::default())));
 //!
 //! budget.deposit(now); // with every request, before its first attempt
 //! let get = Attempt {
@@ -42,6 +42,10 @@ mod deadline;
 mod policy;
 mod settings;
 mod verdict;
+mod window;
+
+#[cfg(test)]
+mod interleave;
 
 pub use asked::{ATTEMPT_FIELD, Nesting, retry_after};
 pub use attempt::{Attempt, Ending, is_idempotent};
