@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use forebay_clock::Moment;
 
-use crate::window::Ledger;
+use crate::window::{Ledger, Window};
 
 /// Slots in a window: as the slot under way counts in full against retries and in part for them, 3% of the share stay
 /// unused.
-const SLOTS: u64 = 32;
+const SLOTS: usize = 32;
 
 /// Requests a core keeps to itself before it hands them over. A core withholds at most this many from the common
 /// budget, three retries at 20%, and the shared line is touched in one request of sixteen.
@@ -57,20 +57,19 @@ impl Default for BudgetSettings {
 #[repr(align(128))]
 pub struct Budget {
     settings: BudgetSettings,
-    slot_ns: u64,
+    window: Window,
     /// Retries of a window that need no requests.
     floor: u64,
-    ledger: Ledger<AtomicU64, { SLOTS as usize + 1 }>,
+    ledger: Ledger<AtomicU64, { SLOTS + 1 }>,
 }
 
 impl Budget {
     /// A budget of which nothing is spent: a service that begins in trouble may use its floor.
     pub fn new(settings: BudgetSettings) -> Budget {
-        let window_ns = u64::try_from(settings.window.as_nanos()).unwrap_or(u64::MAX);
-        let floor = u128::from(settings.floor_per_s) * u128::from(window_ns) / 1_000_000_000;
+        let floor = u128::from(settings.floor_per_s) * settings.window.as_millis() / 1000;
         Budget {
             settings,
-            slot_ns: (window_ns / SLOTS).max(1),
+            window: Window::new(settings.window, SLOTS as u32),
             floor: u64::try_from(floor).unwrap_or(u64::MAX),
             ledger: Ledger::new(),
         }
@@ -83,17 +82,17 @@ impl Budget {
 
     /// Counts `requests`. On the data path use [`LocalBudget::deposit`].
     pub fn deposit(&self, requests: u32, now: Moment) {
-        self.ledger.earn(self.slot(now), requests);
+        self.ledger.earn(self.window.slot(now), requests);
     }
 
     /// Pays for one retry or hedge, if there is anything left.
     pub fn try_withdraw(&self, now: Moment) -> bool {
-        self.ledger.spend(self.slot(now), |requests| self.limit(requests))
+        self.ledger.spend(self.window.slot(now), |requests| self.limit(requests))
     }
 
     /// What is left of the present window's retries: 0.0 to 1.0, for people to read.
     pub fn remaining(&self, now: Moment) -> f64 {
-        let slot = self.slot(now);
+        let slot = self.window.slot(now);
         match self.limit(self.ledger.earned(slot)) {
             0 => 0.0,
             limit => (1.0 - self.ledger.spent(slot) as f64 / limit as f64).max(0.0),
@@ -103,10 +102,6 @@ impl Budget {
     /// Retries that a window with so many requests may have.
     fn limit(&self, requests: u64) -> u64 {
         (requests * u64::from(self.settings.ratio_permille) / 1000).max(self.floor)
-    }
-
-    fn slot(&self, now: Moment) -> u64 {
-        now.as_nanos() / self.slot_ns
     }
 }
 

@@ -1,6 +1,9 @@
 //! Counts over a window that slides with time, shared by all cores. Decides nothing about what is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use forebay_clock::Moment;
 
 /// A shared number. The data path uses [`AtomicU64`]; the test of interleavings puts another in its place.
 pub(crate) trait Word {
@@ -62,6 +65,13 @@ impl<W: Word, const SLOTS: usize> Counter<W, SLOTS> {
         self.slots.iter().map(|word| counts(word.load())).sum()
     }
 
+    /// Forgets all counts.
+    pub(crate) fn clear(&self) {
+        self.slots.iter().for_each(|word| {
+            word.update(|_| Some(0));
+        });
+    }
+
     fn place(&self, slot: u64) -> &W {
         &self.slots[(slot % SLOTS as u64) as usize]
     }
@@ -78,6 +88,22 @@ fn part(word: u64) -> u32 {
 
 fn join(slot: u64, count: u32) -> u64 {
     slot << 32 | u64::from(count)
+}
+
+/// A stretch of time cut into slots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    slot_ns: u64,
+}
+
+impl Window {
+    pub(crate) fn new(length: Duration, slots: u32) -> Window {
+        Window { slot_ns: u64::try_from(length.as_nanos() / u128::from(slots)).unwrap_or(u64::MAX).max(1) }
+    }
+
+    pub(crate) fn slot(self, now: Moment) -> u64 {
+        now.as_nanos() / self.slot_ns
+    }
 }
 
 /// What was earned and what was spent of it, over a window of `SLOTS - 1` slots.

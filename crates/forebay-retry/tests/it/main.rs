@@ -1,4 +1,5 @@
 //! Claims about verdicts and budgets.
 
+mod breaker;
 mod budget;
 mod verdict;
