@@ -2,4 +2,5 @@
 
 mod breaker;
 mod budget;
+mod limits;
 mod verdict;
