@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forebay_clock::Moment;
 
-use crate::{LocalBudget, REMAINDER_MIN};
+use crate::REMAINDER_MIN;
 
 /// How a service's requests are hedged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Hedge {
     /// When to send the second attempt if there is no answer by then; `None` for never. `measured` is what
     /// [`crate::Latencies::measured`] says.
     ///
-    /// Only a first attempt is hedged, once: whoever waits for a retry is in an outage, not unlucky.
+    /// A hedge that is due costs what a retry costs: send it if [`crate::LocalBudget::try_withdraw`] allows, and otherwise
+    /// go on waiting. Only a first attempt is hedged, once: whoever waits for a retry is in an outage, not unlucky.
     pub fn due(&self, waiting: &Waiting, measured: Option<Duration>) -> Option<Moment> {
         let may = waiting.attempts == 1
             && waiting.idempotent
@@ -64,11 +65,6 @@ impl Hedge {
         };
         let due = waiting.since + after.max(self.at_least);
         (may && due + REMAINDER_MIN <= waiting.deadline).then_some(due)
-    }
-
-    /// Whether a hedge that is due is sent: it needs what a retry costs.
-    pub fn afford(&self, budget: &LocalBudget, now: Moment) -> bool {
-        budget.try_withdraw(now)
     }
 
     /// The percentile to measure, in thousandths, if it needs one.

@@ -2,5 +2,7 @@
 
 mod breaker;
 mod budget;
+mod layers;
 mod limits;
+mod operation;
 mod verdict;
