@@ -239,7 +239,7 @@ fn generation(
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     kept.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
     let services = plan.services.iter().filter_map(|service| {
-        let fresh = || Arc::new(Budget::new(service.budget, surroundings.clock.now()));
+        let fresh = || Arc::new(Budget::new(service.budget));
         let kept = kept
             .entry(service.name.clone())
             .and_modify(|kept| {

@@ -1,37 +1,35 @@
-//! Keeps retries a small share of requests, so that an outage is never multiplied. Knows nothing of any one request.
+//! Keeps retries and hedges a small share of requests, so that an outage is never multiplied. Knows nothing of any one
+//! request.
 //!
-//! A leaky token bucket after Finagle's `RetryBudget`, which Linkerd took over too. Every request earns part of a token,
-//! every retry spends a whole one, and what is unspent leaks away over a window: good times do not pay for a storm.
-//! Two things differ. Finagle adds its floor to the earnings, here the larger of both counts: a busy service stays
-//! strictly within its ratio, and only one too small to earn a floor is given it. And Finagle's ten seconds of savings
-//! may all be spent in an outage's first two, on top of what comes in: four tenths more load where a fifth was meant.
-//! Here the window is a second, and the savings of one window are taken off the earnings of the next ten, so that the
-//! ratio is what it says over any ten windows.
+//! **In any second, at most a share of that second's requests are retries, or a floor, whichever is more.** Both are
+//! counted over a window that slides. A leaky bucket (Finagle's `RetryBudget`, which Linkerd took over) saves what calm
+//! times earn, ten seconds of it, and an outage's first second may spend it all on top of what comes in: three times
+//! as much load where a fifth more was meant. Here nothing is saved, so the share holds in every second of an outage and
+//! over every longer time. A window much shorter than a second would deny the burst of retries when an endpoint is
+//! killed with requests in flight, for which retries are there.
 //!
-//! **Cost.** Cores share one cache line, and a request must not pay for fetching it. So each core counts its own
-//! requests in a plain cell and hands them over [`BATCH`] at a time. Earned tokens become spendable and
-//! leak at ticks, [`TICKS`] a window, by whichever core comes first; there is no background task. A retry is rare
-//! and pays for its one atomic decrement.
+//! The floor lets quiet services retry. It is not added to the share but compared with it over the whole window: at the
+//! default of 20% and ten a second, a service with fifty requests a second or more is strictly within its share.
+//!
+//! **Cost.** Cores share the counts, and a request must not pay for fetching them. So each core counts its own requests
+//! in a plain cell and hands them over [`BATCH`] at a time. A retry is rare and pays for its sums.
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use forebay_clock::Moment;
 
-/// One token pays for one retry; counted in thousandths.
-const TOKEN: u64 = 1000;
+use crate::window::{Ledger, Window};
 
-/// Ticks in a window: at 64 the leak is within 1% of a continuous one.
-const TICKS: u64 = 64;
+/// Slots in a window: as the slot under way counts in full against retries and in part for them, 3% of the share stay
+/// unused.
+const SLOTS: usize = 32;
 
 /// Requests a core keeps to itself before it hands them over. A core withholds at most this many from the common
-/// budget, three tokens at 20%, and the shared line is touched in one request of sixteen.
+/// budget, three retries at 20%, and the shared line is touched in one request of sixteen.
 const BATCH: u32 = 16;
-
-/// Over so many windows the ratio holds, savings included.
-const GUARANTEE_WINDOWS: u64 = 10;
 
 /// How many retries a service may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +38,7 @@ pub struct BudgetSettings {
     pub ratio_permille: u32,
     /// Retries per second that even a service with few requests may have. Zero is allowed.
     pub floor_per_s: u32,
-    /// How long what was earned stays worth something.
+    /// The time over which both are counted.
     pub window: Duration,
 }
 
@@ -50,41 +48,30 @@ impl Default for BudgetSettings {
     }
 }
 
-/// The retry tokens of one service, shared by all cores.
+/// The retries and hedges of one service, shared by all cores without locks.
 ///
-/// Over any `t` of ten windows or more, retries stay within `ratio × requests + floor × (t + window)`, whatever the cores do at the
-/// same time: all amounts change by single atomic operations, and each tick has one winner. The ordering is relaxed
-/// because nothing else is published through it.
+/// In any stretch of a window's length, at most `max(ratio × requests, floor × window)` are let through, where the
+/// requests are those that were counted in the window up to the last of them; whatever the cores do at the same time.
 #[derive(Debug)]
-// Lines of its own (two, as processors fetch them in pairs): a neighbour's writes must not slow it down.
+// Lines of its own (in pairs, as processors fetch them): a neighbour's writes must not slow it down.
 #[repr(align(128))]
 pub struct Budget {
     settings: BudgetSettings,
-    window_ns: u64,
-    /// Thousandths of a token that a request earns.
-    earns: u64,
-    /// Requests since the last tick.
-    deposited: AtomicU64,
-    /// Spendable now.
-    tokens: AtomicU64,
-    /// What `tokens` would be had nobody spent any.
-    earned: AtomicU64,
-    ticked_at: AtomicU64,
+    window: Window,
+    /// Retries of a window that need no requests.
+    floor: u64,
+    ledger: Ledger<AtomicU64, { SLOTS + 1 }>,
 }
 
 impl Budget {
-    /// A budget that holds its floor for one window: a service that begins in trouble may retry.
-    pub fn new(settings: BudgetSettings, now: Moment) -> Budget {
-        let window_ns = u64::try_from(settings.window.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let reserve = floor(settings.floor_per_s, window_ns);
+    /// A budget of which nothing is spent: a service that begins in trouble may use its floor.
+    pub fn new(settings: BudgetSettings) -> Budget {
+        let floor = u128::from(settings.floor_per_s) * settings.window.as_millis() / 1000;
         Budget {
             settings,
-            window_ns,
-            earns: u64::from(settings.ratio_permille) * GUARANTEE_WINDOWS / (GUARANTEE_WINDOWS + 1),
-            deposited: AtomicU64::new(0),
-            tokens: AtomicU64::new(reserve),
-            earned: AtomicU64::new(reserve),
-            ticked_at: AtomicU64::new(now.as_nanos()),
+            window: Window::new(settings.window, SLOTS as u32),
+            floor: u64::try_from(floor).unwrap_or(u64::MAX),
+            ledger: Ledger::new(),
         }
     }
 
@@ -93,58 +80,29 @@ impl Budget {
         &self.settings
     }
 
-    /// Earns for `requests`. On the data path use [`LocalBudget::deposit`].
+    /// Counts `requests`. On the data path use [`LocalBudget::deposit`].
     pub fn deposit(&self, requests: u32, now: Moment) {
-        self.deposited.fetch_add(requests.into(), Relaxed);
-        self.tick(now);
+        self.ledger.earn(self.window.slot(now), requests);
     }
 
-    /// Spends one retry's token, if there is one.
+    /// Pays for one retry or hedge, if there is anything left.
     pub fn try_withdraw(&self, now: Moment) -> bool {
-        self.tick(now);
-        self.tokens.fetch_update(Relaxed, Relaxed, |tokens| tokens.checked_sub(TOKEN)).is_ok()
+        self.ledger.spend(self.window.slot(now), |requests| self.limit(requests))
     }
 
-    /// The unspent share of what could be spent if there had been no retries: 0.0 to 1.0, for people to read.
+    /// What is left of the present window's retries: 0.0 to 1.0, for people to read.
     pub fn remaining(&self, now: Moment) -> f64 {
-        self.tick(now);
-        match self.earned.load(Relaxed) {
+        let slot = self.window.slot(now);
+        match self.limit(self.ledger.earned(slot)) {
             0 => 0.0,
-            earned => (self.tokens.load(Relaxed) as f64 / earned as f64).min(1.0),
+            limit => (1.0 - self.ledger.spent(slot) as f64 / limit as f64).max(0.0),
         }
     }
 
-    /// Lets the time since the last tick leak and earn, once a tick's length has passed.
-    fn tick(&self, now: Moment) {
-        let last_ns = self.ticked_at.load(Relaxed);
-        let passed_ns = now.as_nanos().saturating_sub(last_ns);
-        if passed_ns < self.window_ns.div_ceil(TICKS) {
-            return;
-        }
-        if self.ticked_at.compare_exchange(last_ns, now.as_nanos(), Relaxed, Relaxed).is_err() {
-            return; // Another core has taken this stretch of time.
-        }
-        // Whatever is older than a window has leaked away whole.
-        let passed_ns = passed_ns.min(self.window_ns);
-        let by_requests = self.deposited.swap(0, Relaxed).saturating_mul(self.earns);
-        let income = by_requests.max(floor(self.settings.floor_per_s, passed_ns));
-        for amount in [&self.tokens, &self.earned] {
-            amount.update(Relaxed, Relaxed, |amount| {
-                scale(amount, self.window_ns - passed_ns, self.window_ns).saturating_add(income)
-            });
-        }
+    /// Retries that a window with so many requests may have.
+    fn limit(&self, requests: u64) -> u64 {
+        (requests * u64::from(self.settings.ratio_permille) / 1000).max(self.floor)
     }
-}
-
-/// Thousandths of tokens that a floor of `per_s` grants for `passed_ns`.
-fn floor(per_s: u32, passed_ns: u64) -> u64 {
-    scale(u64::from(per_s) * TOKEN, passed_ns, Duration::from_secs(1).as_nanos() as u64)
-}
-
-/// `value × numerator ÷ denominator`, rounded down, without overflow on the way.
-fn scale(value: u64, numerator: u64, denominator: u64) -> u64 {
-    let scaled = u128::from(value) * u128::from(numerator) / u128::from(denominator);
-    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
 /// One core's access to a [`Budget`]. Not `Sync`: each core makes its own.
@@ -177,7 +135,7 @@ impl LocalBudget {
         }
     }
 
-    /// Spends one retry's token, if there is one.
+    /// Pays for one retry or hedge, if there is anything left.
     pub fn try_withdraw(&self, now: Moment) -> bool {
         let pending = self.pending.take();
         if pending > 0 {

@@ -13,7 +13,7 @@
 //! let now = Moment::START;
 //! let mut rng = fastrand::Rng::with_seed(7);
 //! let policy = Policy::default();
-//! let budget = LocalBudget::new(Arc::new(Budget::new(BudgetSettings::default(), now)));
+//! let budget = LocalBudget::new(Arc::new(Budget::new(BudgetSettings::default())));
 //!
 //! budget.deposit(now); // with every request, before its first attempt
 //! let get = Attempt {
@@ -36,19 +36,44 @@
 mod asked;
 mod attempt;
 mod backoff;
+mod breaker;
 mod budget;
+mod circuit;
+mod concurrency;
 mod conditions;
 mod deadline;
+mod gradient;
+mod hedge;
+mod latency;
+pub mod layer;
+mod operation;
 mod policy;
+mod priority;
+mod resilience_settings;
 mod settings;
+mod sleep;
 mod verdict;
+mod window;
+
+#[cfg(test)]
+mod interleave;
 
 pub use asked::{ATTEMPT_FIELD, Nesting, retry_after};
 pub use attempt::{Attempt, Ending, is_idempotent};
 pub use backoff::{Backoff, Jitter};
+pub use breaker::{Breaker, BreakerSettings, Pass, Refused, is_failure};
 pub use budget::{Budget, BudgetSettings, LocalBudget};
+pub use circuit::{Circuit, Opening};
+pub use concurrency::{Concurrency, Permit, Shed, Told};
 pub use conditions::{Conditions, Statuses};
 pub use deadline::{TIMEOUT_FIELD, left_ms, shortened};
+pub use gradient::{Gradient, LimitSettings, Observed};
+pub use hedge::{Hedge, HedgeAfter, Waiting};
+pub use latency::Latencies;
+pub use operation::{Fault, GaveUp, Retrying, retry};
 pub use policy::{Policy, REMAINDER_MIN};
+pub use priority::{PRIORITY_FIELD, Priority};
+pub use resilience_settings::{BreakerTable, ConcurrencySettings, HedgeSettings, ResilienceSettings};
 pub use settings::{BackoffSettings, Condition, RetrySettings};
+pub use sleep::Sleep;
 pub use verdict::{Reason, Verdict};

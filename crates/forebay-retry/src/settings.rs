@@ -20,6 +20,9 @@ pub struct RetrySettings {
         help = "write \"20%\" to allow one retry for every five requests"
     )]
     pub budget: Share,
+    /// Retries a second that even a service with few requests may have; not added to its share.
+    #[setting(default = 10, max = 10_000)]
+    pub budget_floor: u32,
     /// How long to wait between attempts.
     pub backoff: BackoffSettings,
     /// After what to try again: `connect` (no connection), `reset` (it broke before a response began), `timeout` (an
@@ -112,7 +115,10 @@ impl RetrySettings {
 
     /// The budget they come to.
     pub fn budget(&self) -> BudgetSettings {
-        let ratio_permille = (self.budget.fraction() * 1000.0).round() as u32;
-        BudgetSettings { ratio_permille, ..BudgetSettings::default() }
+        BudgetSettings {
+            ratio_permille: self.budget.millionths() / 1000,
+            floor_per_s: self.budget_floor,
+            ..BudgetSettings::default()
+        }
     }
 }

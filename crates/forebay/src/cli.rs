@@ -42,6 +42,8 @@ enum Command {
     Explain(commands::explain::ExplainArguments),
     /// Write a commented forebay.toml for your own services.
     Init(commands::init::InitArguments),
+    /// Run a command again while it fails.
+    Retry(commands::retry::RetryArguments),
     /// Print the JSON Schema of forebay.toml, for editors.
     Schema,
     /// Print the reference of all settings as Markdown.
@@ -70,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Init(arguments) => commands::init::run(&arguments),
+        Command::Retry(arguments) => commands::retry::run(&arguments),
         Command::Schema => commands::documents::schema(),
         Command::Reference => commands::documents::reference(),
     }

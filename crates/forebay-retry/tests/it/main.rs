@@ -1,4 +1,8 @@
 //! Claims about verdicts and budgets.
 
+mod breaker;
 mod budget;
+mod layers;
+mod limits;
+mod operation;
 mod verdict;

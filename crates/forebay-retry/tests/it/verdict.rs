@@ -33,7 +33,7 @@ const fn answered(status: u16) -> Ending {
 
 fn budget(tokens: u32) -> LocalBudget {
     let settings = BudgetSettings { ratio_permille: 0, floor_per_s: tokens, window: Duration::from_secs(1) };
-    LocalBudget::new(Arc::new(Budget::new(settings, NOW)))
+    LocalBudget::new(Arc::new(Budget::new(settings)))
 }
 
 fn decide(policy: &Policy, attempt: &Attempt) -> Verdict {

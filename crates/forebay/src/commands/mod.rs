@@ -5,4 +5,5 @@ pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod retry;
 pub(crate) mod serve;

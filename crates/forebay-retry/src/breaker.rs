@@ -1,0 +1,173 @@
+//! Stops asking a whole service while most of what it is asked fails, and finds out by a few requests when to go on.
+//! Knows nothing of endpoints: to leave single ones alone is ejection, which discovery does.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use forebay_clock::Moment;
+
+use crate::Ending;
+use crate::circuit::{Circuit, Opening, Step};
+use crate::window::{Counter, Window};
+
+/// Slots of the window in which failures are counted.
+const SLOTS: usize = 10;
+
+/// When a breaker opens, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Opens when so many of a thousand attempts failed.
+    pub failures_permille: u32,
+    /// But not for fewer attempts than this in the window.
+    pub attempts_min: u32,
+    /// The time over which both are counted.
+    pub window: Duration,
+    /// How long it stays open, and what closes it.
+    pub opening: Opening,
+}
+
+impl Default for BreakerSettings {
+    /// Half of at least twenty attempts in ten seconds; then five seconds of rest, doubling up to a minute, and three
+    /// probes.
+    fn default() -> BreakerSettings {
+        BreakerSettings {
+            failures_permille: 500,
+            attempts_min: 20,
+            window: Duration::from_secs(10),
+            opening: Opening { open: Duration::from_secs(5), open_max: Duration::from_secs(60), probes: 3 },
+        }
+    }
+}
+
+/// A service's breaker, shared by all cores without locks.
+///
+/// While it is closed, [`Breaker::admit`] is one load, and an attempt's end one or two atomic additions.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Breaker {
+    /// Read for every attempt, written almost never: on a line of its own.
+    circuit: AtomicU64,
+    settings: BreakerSettings,
+    window: Window,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Counts {
+    attempts: Counter<AtomicU64, { SLOTS + 1 }>,
+    failures: Counter<AtomicU64, { SLOTS + 1 }>,
+}
+
+/// Leave to make one attempt; to be given back with its end through [`Breaker::record`] or [`Breaker::forget`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a probe that is not given back keeps the breaker waiting"]
+pub struct Pass {
+    trial: Option<u64>,
+}
+
+impl Pass {
+    /// Whether much depends on this attempt: it decides whether the breaker closes.
+    pub const fn is_probe(&self) -> bool {
+        self.trial.is_some()
+    }
+}
+
+/// The breaker is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// How long it stays so at least.
+    pub retry_after: Duration,
+}
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new(settings: BreakerSettings) -> Breaker {
+        Breaker {
+            circuit: AtomicU64::new(Circuit::Closed.to_bits()),
+            settings,
+            window: Window::new(settings.window, SLOTS as u32),
+            counts: Counts { attempts: Counter::new(), failures: Counter::new() },
+        }
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> &BreakerSettings {
+        &self.settings
+    }
+
+    /// Its state.
+    pub fn circuit(&self) -> Circuit {
+        Circuit::from_bits(self.circuit.load(Relaxed))
+    }
+
+    /// Whether an attempt may be made now. To be asked before an endpoint is chosen.
+    pub fn admit(&self, now: Moment) -> Result<Pass, Refused> {
+        if self.circuit.load(Relaxed) == 0 {
+            return Ok(Pass { trial: None });
+        }
+        match self.change(|circuit| circuit.admit(now, &self.settings.opening)) {
+            Step::Pass => Ok(Pass { trial: None }),
+            Step::Probe(trial) => Ok(Pass { trial: Some(trial) }),
+            Step::Refuse(retry_after) => Err(Refused { retry_after }),
+        }
+    }
+
+    /// Counts how an attempt ended; true when this opens the breaker.
+    pub fn record(&self, pass: Pass, failed: bool, now: Moment) -> bool {
+        if let Some(trial) = pass.trial {
+            let before =
+                self.change(|circuit| (circuit.judge(trial, !failed, now, &self.settings.opening), circuit));
+            let trialled = matches!(before, Circuit::HalfOpen { since_ms, .. } if since_ms == trial);
+            return failed && trialled;
+        }
+        let slot = self.window.slot(now);
+        self.counts.attempts.add(slot, 1);
+        failed && self.counts.failures.add(slot, 1) && self.is_too_much(slot) && self.trip(now)
+    }
+
+    /// Takes back an attempt that says nothing about the service: its client left.
+    pub fn forget(&self, pass: Pass) {
+        if let Some(trial) = pass.trial {
+            self.change(|circuit| (circuit.forget(trial), ()));
+        }
+    }
+
+    fn is_too_much(&self, slot: u64) -> bool {
+        let before = SLOTS as u32 - 1;
+        let (attempts, failures) =
+            (self.counts.attempts.sum(slot, before), self.counts.failures.sum(slot, before));
+        attempts >= u64::from(self.settings.attempts_min)
+            && failures * 1000 >= attempts * u64::from(self.settings.failures_permille)
+    }
+
+    /// Opens it; not twice, and not for failures of the time before it was last closed.
+    fn trip(&self, now: Moment) -> bool {
+        let was = self.change(|circuit| (circuit.trip(now, &self.settings.opening), circuit));
+        self.counts.attempts.clear();
+        self.counts.failures.clear();
+        was == Circuit::Closed
+    }
+
+    /// One transition of the pure machine, again if another core was faster.
+    fn change<T>(&self, step: impl Fn(Circuit) -> (Circuit, T)) -> T {
+        let mut bits = self.circuit.load(Relaxed);
+        loop {
+            let (after, result) = step(Circuit::from_bits(bits));
+            // Nothing else is published through the state, so its order relative to other memory is nobody's concern.
+            match self.circuit.compare_exchange_weak(bits, after.to_bits(), Relaxed, Relaxed) {
+                Ok(_) => return result,
+                Err(now) => bits = now,
+            }
+        }
+    }
+}
+
+/// Whether an attempt that ended so counts as a failure of the service: it was not reached, did not answer, or answered
+/// with a 5xx that is not about the request alone (501 and 505 are).
+pub const fn is_failure(ending: Ending) -> bool {
+    match ending {
+        Ending::Answered { status, .. } => matches!(status, 500 | 502..=504 | 506..=599),
+        _ => true,
+    }
+}
