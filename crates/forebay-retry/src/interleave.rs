@@ -8,6 +8,9 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::window::{Ledger, Word};
 
+/// What one thread does with the state.
+type Thread<S> = Box<dyn Fn(&S) + Sync>;
+
 /// An order, as far as it is decided: at each operation, which of so many threads goes on.
 #[derive(Default)]
 struct Order {
@@ -117,7 +120,7 @@ fn turn() {
 fn explore<S: Sync>(
     preemptions: u32,
     fresh: impl Fn() -> S,
-    threads: &[&(dyn Fn(&S) + Sync)],
+    threads: &[Thread<S>],
     check: impl Fn(&S),
 ) -> usize {
     let mut order = Order::default();
@@ -169,9 +172,8 @@ fn case() -> Case {
 
 #[track_caller]
 fn check_spenders(preemptions: u32, slots: &[u64], limit: u64) -> usize {
-    let threads: Vec<Box<dyn Fn(&Case) + Sync>> =
-        slots.iter().map(|&slot| Box::new(move |case: &Case| case.spend(slot, limit)) as _).collect();
-    let threads: Vec<&(dyn Fn(&Case) + Sync)> = threads.iter().map(|thread| &**thread).collect();
+    let thread = |&slot: &u64| -> Thread<Case> { Box::new(move |case| case.spend(slot, limit)) };
+    let threads: Vec<Thread<Case>> = slots.iter().map(thread).collect();
     explore(preemptions, case, &threads, |case| {
         let let_through = *case.let_through.lock().unwrap();
         assert!(let_through <= limit, "{let_through} of {limit} in slots {slots:?}");
@@ -199,7 +201,7 @@ fn no_order_of_earning_and_spending_spends_what_was_not_earned() {
         *case.let_through.lock().unwrap() += u64::from(case.ledger.spend(10, |earned| earned));
     };
     let earn = |case: &Case| case.ledger.earn(10, 1);
-    explore(3, case, &[&earn, &spend, &spend], |case| {
+    explore(3, case, &[Box::new(earn), Box::new(spend), Box::new(spend)], |case| {
         assert!(*case.let_through.lock().unwrap() <= case.ledger.earned(10));
     });
 }
@@ -212,7 +214,7 @@ fn the_search_finds_what_looks_before_it_counts() {
         }
     };
     let worst = Mutex::new(0);
-    explore(1, case, &[&hasty, &hasty], |case| {
+    explore(1, case, &[Box::new(hasty), Box::new(hasty)], |case| {
         let mut worst = worst.lock().unwrap();
         *worst = (*worst).max(*case.let_through.lock().unwrap());
     });

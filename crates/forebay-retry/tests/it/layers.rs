@@ -34,11 +34,11 @@ fn budget(floor_per_s: u32) -> Arc<Budget> {
 }
 
 /// Ends its calls one after the other as `end` says of their numbers, and counts them.
-fn numbered<R: 'static>(
+fn numbered<R>(
     end: impl Fn(u32) -> R + Clone + Send + 'static,
 ) -> (Arc<AtomicU32>, impl Service<Request<()>, Response = (), Error = u32, Future: Send> + Clone + Send)
 where
-    R: Future<Output = Result<(), u32>> + Send,
+    R: Future<Output = Result<(), u32>> + Send + 'static,
 {
     let calls = Arc::new(AtomicU32::new(0));
     let counted = calls.clone();
