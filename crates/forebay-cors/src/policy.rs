@@ -46,7 +46,7 @@ pub enum Verdict<'p, 'r> {
 #[derive(Debug)]
 pub struct Preflight<'p, 'r> {
     policy: &'p Policy,
-    decision: Decision,
+    outcome: Outcome,
     asked: Asked<'r>,
 }
 
@@ -237,11 +237,8 @@ impl Policy {
             Ok(()) => Outcome::Allowed,
             Err(reason) => Outcome::Denied(reason),
         };
-        let decision = Decision { kind: Kind::Preflight, outcome, granted: Granted::Nobody };
-        match self.shadow {
-            true => Verdict::Pass(decision),
-            false => Verdict::Answer(Preflight { policy: self, decision, asked }),
-        }
+        let preflight = Preflight { policy: self, outcome, asked };
+        if self.shadow { Verdict::Pass(preflight.decision()) } else { Verdict::Answer(preflight) }
     }
 
     fn permits<'r>(&self, asked: &mut Asked<'r>, fields: &'r (impl Fields + ?Sized)) -> Result<(), Reason> {
@@ -296,7 +293,7 @@ impl Policy {
         if !self.resource_policy.is_empty() {
             edits.add("cross-origin-resource-policy", self.resource_policy);
         }
-        self.tell(&mut edits, decision);
+        self.tell(&mut edits, decision.outcome);
         edits
     }
 
@@ -307,17 +304,22 @@ impl Policy {
         }
     }
 
-    fn tell(&self, edits: &mut Edits<'_>, decision: &Decision) {
+    fn tell(&self, edits: &mut Edits<'_>, outcome: Outcome) {
         if self.debug {
-            edits.add("forebay-cors", decision.outcome.text().as_bytes());
+            edits.add("forebay-cors", outcome.text().as_bytes());
         }
     }
 }
 
 impl<'a> Preflight<'_, 'a> {
     /// What was decided.
-    pub fn decision(&self) -> &Decision {
-        &self.decision
+    pub fn decision(&self) -> Decision {
+        Decision { kind: Kind::Preflight, outcome: self.outcome, granted: Granted::Nobody }
+    }
+
+    /// The same, without what has to wait for a response.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     /// The status of the answer, whatever was decided: another would hide from the page's author what is wrong.
@@ -333,7 +335,7 @@ impl<'a> Preflight<'_, 'a> {
         let Preflight { policy, asked, .. } = self;
         let mut edits =
             Edits::owning(if policy.private_network { VARY_PREFLIGHT_PRIVATE } else { VARY_PREFLIGHT });
-        match self.decision.outcome {
+        match self.outcome {
             Outcome::Allowed => {
                 policy.grant(&mut edits, self.granted());
                 self.allow(&mut edits);
@@ -348,7 +350,7 @@ impl<'a> Preflight<'_, 'a> {
             }
             _ => {}
         }
-        policy.tell(&mut edits, &self.decision);
+        policy.tell(&mut edits, self.outcome);
         edits
     }
 

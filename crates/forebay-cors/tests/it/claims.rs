@@ -123,7 +123,7 @@ fn respond(policy: &Policy, method: &str, request: &HeaderMap) -> (Outcome, Kind
     let decision: Decision = match policy.decide(&ask(method), request) {
         Verdict::Answer(preflight) => {
             preflight.edits().apply(&mut response);
-            *preflight.decision()
+            preflight.decision()
         }
         Verdict::Pass(decision) => {
             policy.edits(&decision).apply(&mut response);
@@ -275,8 +275,11 @@ fn grants(response: &HeaderMap) -> Vec<String> {
 /// `Vary` names are the same.
 #[derive(Default)]
 struct VaryCache {
-    kept: Vec<(HashMap<String, Option<Vec<u8>>>, HeaderMap)>,
+    kept: Vec<(Key, HeaderMap)>,
 }
+
+/// The request's values of the fields that a response varies by.
+type Key = HashMap<String, Option<Vec<u8>>>;
 
 impl VaryCache {
     fn serve(&mut self, method: &str, request: &HeaderMap, fresh: impl Fn() -> HeaderMap) -> HeaderMap {
@@ -284,7 +287,7 @@ impl VaryCache {
             return fresh();
         }
         let value = |name: &str| request.get(name).map(|value| value.as_bytes().to_vec());
-        let fits = |key: &HashMap<String, Option<Vec<u8>>>| key.iter().all(|(name, had)| value(name) == *had);
+        let fits = |key: &Key| key.iter().all(|(name, had)| value(name) == *had);
         if let Some((_, response)) = self.kept.iter().find(|(key, _)| fits(key)) {
             return response.clone();
         }
