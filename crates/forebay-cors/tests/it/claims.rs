@@ -9,12 +9,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use proptest::test_runner::Config;
 
 use crate::answers::fields;
 use crate::written::{explain_loaded, try_load};
-
-const CASES: u32 = 200;
 
 const PATTERNS: &[&str] = &[
     "*",
@@ -154,8 +151,6 @@ fn is_listed(table: &str, origin: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(Config::with_cases(CASES))]
-
     #[test]
     fn no_policy_reflects_an_origin_that_it_does_not_list(
         table in table(),
