@@ -90,11 +90,11 @@ fn measure(
 }
 
 fn outcome(verdict: &Verdict<'_, '_>) -> bool {
-    let decision = match verdict {
-        Verdict::Answer(preflight) => preflight.decision(),
-        Verdict::Pass(decision) => decision,
+    let outcome = match verdict {
+        Verdict::Answer(preflight) => black_box(preflight).outcome(),
+        Verdict::Pass(decision) => black_box(decision).outcome(),
     };
-    black_box(decision).outcome().reason().is_none()
+    outcome.reason().is_none()
 }
 
 fn check(policy: &Policy, ask: &Ask<'_>, fields: &(impl Fields + ?Sized), allowed: bool) {

@@ -19,10 +19,12 @@
 //! blocked: PreflightMissingAllowOriginHeader
 //!   preflight needed   PUT is not a simple method
 //!   1 origin           FAIL   the answer has no Access-Control-Allow-Origin
+//! fix: answer OPTIONS with Access-Control-Allow-Origin: https://shop.example
 //! ");
 //! assert_eq!(report.exit_code(), 1);
 //! ```
 
+mod advice;
 mod browser;
 mod call;
 mod checks;

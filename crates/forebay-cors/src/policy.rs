@@ -5,21 +5,14 @@ use forebay_http::Fields;
 
 use crate::decision::{Decision, Granted, Kind, OriginText, Outcome, Reason};
 use crate::edits::Edits;
-use crate::names::{self, NAME_BYTES_MAX};
+use crate::methods::Methods;
+use crate::names::NAME_BYTES_MAX;
 use crate::origin::ORIGIN_BYTES_MAX;
 use crate::origins::{Found, Origins};
+use crate::preflight::{Asked, Preflight};
 use crate::request_headers::RequestHeaders;
 use crate::settings::CorsSettings;
 
-/// What the answer to a preflight depends on. An OPTIONS without these fields is none and goes to the service.
-const VARY_PREFLIGHT: &[&str] =
-    &["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"];
-const VARY_PREFLIGHT_PRIVATE: &[&str] = &[
-    "Origin",
-    "Access-Control-Request-Method",
-    "Access-Control-Request-Headers",
-    "Access-Control-Request-Private-Network",
-];
 const VARY_ACTUAL: &[&str] = &["Origin"];
 
 /// The request line's part in a decision.
@@ -35,6 +28,8 @@ pub struct Ask<'r> {
 
 /// What becomes of a request.
 #[derive(Debug)]
+// A box would be an allocation for each request.
+#[allow(clippy::large_enum_variant)]
 pub enum Verdict<'p, 'r> {
     /// Forebay answers it itself, at once.
     Answer(Preflight<'p, 'r>),
@@ -42,71 +37,27 @@ pub enum Verdict<'p, 'r> {
     Pass(Decision),
 }
 
-/// A preflight and its answer, which has no body.
-#[derive(Debug)]
-pub struct Preflight<'p, 'r> {
-    policy: &'p Policy,
-    decision: Decision,
-    asked: Asked<'r>,
-}
-
-/// What a preflight asks for.
-#[derive(Clone, Copy, Debug)]
-struct Asked<'r> {
-    origin: &'r [u8],
-    method: &'r [u8],
-    headers: &'r [u8],
-    /// Whether the page is a public one and the route is not.
-    private_network: bool,
-}
-
 /// A `[cors.NAME]` table, compiled.
 #[derive(Debug)]
 pub struct Policy {
-    origins: Origins,
-    methods: Methods,
-    headers: RequestHeaders,
-    credentials: bool,
-    private_network: bool,
-    shadow: bool,
-    debug: bool,
-    preflight_status: u16,
-    timing: bool,
+    pub(crate) origins: Origins,
+    pub(crate) methods: Methods,
+    pub(crate) headers: RequestHeaders,
+    pub(crate) credentials: bool,
+    pub(crate) private_network: bool,
+    pub(crate) shadow: bool,
+    pub(crate) debug: bool,
+    pub(crate) preflight_status: u16,
+    pub(crate) timing: bool,
     /// The `Access-Control-Allow-Origin` of every response, where it is the same for all.
-    fixed_origin: Option<Box<[u8]>>,
-    allow_methods: Box<[u8]>,
-    allow_headers: Box<[u8]>,
+    pub(crate) fixed_origin: Option<Box<[u8]>>,
+    pub(crate) allow_methods: Box<[u8]>,
+    pub(crate) allow_headers: Box<[u8]>,
     /// The same without `*`, for the answer to a preflight that is denied.
-    listed_headers: Box<[u8]>,
-    expose: Box<[u8]>,
-    max_age: Box<[u8]>,
-    resource_policy: &'static [u8],
-}
-
-#[derive(Debug)]
-struct Methods {
-    any: bool,
-    listed: Vec<Box<str>>,
-    /// Whether GET or HEAD is listed: what may be got may be looked at, and caches answer the one with the other.
-    get: bool,
-}
-
-impl Methods {
-    fn new(any: bool, listed: Vec<Box<str>>) -> Methods {
-        let get = listed.iter().any(|method| matches!(&**method, "GET" | "HEAD"));
-        Methods { any, listed, get }
-    }
-
-    fn allows(&self, method: &[u8]) -> bool {
-        if self.any {
-            let text = std::str::from_utf8(method).unwrap_or_default();
-            return names::is_token(method) && !names::is_forbidden_method(text);
-        }
-        match method {
-            b"GET" | b"HEAD" => self.get,
-            _ => self.listed.iter().any(|listed| listed.as_bytes() == method),
-        }
-    }
+    pub(crate) listed_headers: Box<[u8]>,
+    pub(crate) expose: Box<[u8]>,
+    pub(crate) max_age: Box<[u8]>,
+    pub(crate) resource_policy: &'static [u8],
 }
 
 impl Policy {
@@ -211,7 +162,7 @@ impl Policy {
     }
 
     /// Whether everybody may, and the answer is `*`.
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.origins.is_any() && !self.credentials
     }
 
@@ -237,11 +188,8 @@ impl Policy {
             Ok(()) => Outcome::Allowed,
             Err(reason) => Outcome::Denied(reason),
         };
-        let decision = Decision { kind: Kind::Preflight, outcome, granted: Granted::Nobody };
-        match self.shadow {
-            true => Verdict::Pass(decision),
-            false => Verdict::Answer(Preflight { policy: self, decision, asked }),
-        }
+        let preflight = Preflight { policy: self, outcome, asked };
+        if self.shadow { Verdict::Pass(preflight.decision()) } else { Verdict::Answer(preflight) }
     }
 
     fn permits<'r>(&self, asked: &mut Asked<'r>, fields: &'r (impl Fields + ?Sized)) -> Result<(), Reason> {
@@ -296,98 +244,21 @@ impl Policy {
         if !self.resource_policy.is_empty() {
             edits.add("cross-origin-resource-policy", self.resource_policy);
         }
-        self.tell(&mut edits, decision);
+        self.tell(&mut edits, decision.outcome);
         edits
     }
 
-    fn grant<'a>(&self, edits: &mut Edits<'a>, origin: &'a [u8]) {
+    pub(crate) fn grant<'a>(&self, edits: &mut Edits<'a>, origin: &'a [u8]) {
         edits.add("access-control-allow-origin", origin);
         if self.credentials {
             edits.add("access-control-allow-credentials", b"true");
         }
     }
 
-    fn tell(&self, edits: &mut Edits<'_>, decision: &Decision) {
+    pub(crate) fn tell(&self, edits: &mut Edits<'_>, outcome: Outcome) {
         if self.debug {
-            edits.add("forebay-cors", decision.outcome.text().as_bytes());
+            edits.add("forebay-cors", outcome.text().as_bytes());
         }
-    }
-}
-
-impl<'a> Preflight<'_, 'a> {
-    /// What was decided.
-    pub fn decision(&self) -> &Decision {
-        &self.decision
-    }
-
-    /// The status of the answer, whatever was decided: another would hide from the page's author what is wrong.
-    pub fn status(&self) -> u16 {
-        self.policy.preflight_status
-    }
-
-    /// What the answer says.
-    ///
-    /// Denied for its method or a header, it still tells the origin what would be allowed, so that the browser can name
-    /// what was not. It says nothing where the browser might take that for a permission.
-    pub fn edits(&'a self) -> Edits<'a> {
-        let Preflight { policy, asked, .. } = self;
-        let mut edits =
-            Edits::owning(if policy.private_network { VARY_PREFLIGHT_PRIVATE } else { VARY_PREFLIGHT });
-        match self.decision.outcome {
-            Outcome::Allowed => {
-                policy.grant(&mut edits, self.granted());
-                self.allow(&mut edits);
-                edits.add("access-control-max-age", &policy.max_age);
-                if asked.private_network {
-                    edits.add("access-control-allow-private-network", b"true");
-                }
-            }
-            Outcome::Denied(Reason::HeaderNotAllowed) => self.tell_lists(&mut edits),
-            Outcome::Denied(Reason::MethodNotAllowed) if !policy.methods.any && !self.is_safelisted() => {
-                self.tell_lists(&mut edits);
-            }
-            _ => {}
-        }
-        policy.tell(&mut edits, &self.decision);
-        edits
-    }
-
-    fn granted(&'a self) -> &'a [u8] {
-        if self.policy.is_open() { b"*" } else { self.asked.origin }
-    }
-
-    /// With credentials `*` is no wildcard to a browser, so that what was asked for is repeated.
-    fn allow(&'a self, edits: &mut Edits<'a>) {
-        let Preflight { policy, asked, .. } = self;
-        let methods = match policy.methods.any && policy.credentials {
-            true => asked.method,
-            false => &policy.allow_methods,
-        };
-        edits.add("access-control-allow-methods", methods);
-        let headers = match policy.headers.is_any() && policy.credentials {
-            true => asked.headers,
-            false => &policy.allow_headers,
-        };
-        if !headers.is_empty() {
-            edits.add("access-control-allow-headers", headers);
-        }
-    }
-
-    fn tell_lists(&'a self, edits: &mut Edits<'a>) {
-        self.policy.grant(edits, self.granted());
-        let methods = match self.policy.methods.any && self.policy.credentials {
-            true => self.asked.method,
-            false => &self.policy.allow_methods,
-        };
-        edits.add("access-control-allow-methods", methods);
-        if !self.policy.listed_headers.is_empty() {
-            edits.add("access-control-allow-headers", &self.policy.listed_headers);
-        }
-    }
-
-    /// Browsers use these methods without asking, so a list without them forbids nothing.
-    fn is_safelisted(&self) -> bool {
-        names::SAFELISTED_METHODS.iter().any(|method| method.as_bytes() == self.asked.method)
     }
 }
 

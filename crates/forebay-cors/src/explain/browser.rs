@@ -272,7 +272,8 @@ impl Walker<'_> {
         self.pass_or(Aspect::Method, true, method, self.method.clone())?;
         let departures = &mut self.verdict.departures;
         let headers = checks::check_headers(self.rules, &found.names, self.credentials, &answer, departures);
-        self.pass_or(Aspect::Headers, true, headers, found.names.join(", "))?;
+        let asked = if found.names.is_empty() { "none asked for".to_owned() } else { found.names.join(", ") };
+        self.pass_or(Aspect::Headers, true, headers, asked)?;
         let age = checks::max_age_s(self.rules, &answer, &mut self.verdict.departures);
         self.pass_or(Aspect::MaxAge, true, Ok(()), format!("remembered for {age} s"))
     }

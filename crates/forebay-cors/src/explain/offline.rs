@@ -9,7 +9,7 @@ use super::call::{Answer, Call, Credentials, Sent};
 use super::checks::Block;
 use super::departure::Rules;
 use super::report::Report;
-use super::{Inquiry, safelist};
+use super::{Inquiry, advice, safelist};
 use crate::names;
 use crate::origin::OriginPattern;
 use crate::origins::Origins;
@@ -38,7 +38,7 @@ impl Configured<'_> {
         self.name_lines(&mut report);
         if report.is_blocked() {
             report.fix = self.fix(call);
-            report.advice = advice(call);
+            report.advice = advice::of_script(call);
         }
         report
     }
@@ -127,7 +127,7 @@ impl Configured<'_> {
         let settings = self.settings;
         let include = call.credentials == Credentials::Include;
         let mut lines = Vec::new();
-        if advice(call).is_some() || call.mode != super::Mode::Cors {
+        if advice::of_script(call).is_some() || call.mode != super::Mode::Cors {
             return lines;
         }
         if !self.lists(&call.origin) || (include && self.is_any() && !*settings.credentials) {
@@ -161,18 +161,6 @@ impl Configured<'_> {
         }
         lines
     }
-}
-
-/// What to change in the script, where no configuration could help.
-fn advice(call: &Call) -> Option<String> {
-    if names::is_forbidden_method(&call.method) {
-        return Some(format!("use another method than {}", call.method));
-    }
-    let upper = call.method.to_ascii_uppercase();
-    let meant = upper == "PATCH" && call.method != upper;
-    meant.then(|| {
-        format!("write {upper} in the script: browsers leave its letter case alone, and servers mind it")
-    })
 }
 
 /// `headers = ["authorization", "x-cart"]`

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::advice;
 use super::browser::{READABLE, Reads, Step, Verdict};
 use super::call::Call;
 use super::departure::Departure;
@@ -26,7 +27,7 @@ pub struct Report {
     pub policy: Option<String>,
     /// Lines of that table that would let the call through.
     pub fix: Vec<String>,
-    /// What to change in the script, where no setting could help.
+    /// What to change in the script, or at a server that is not ours.
     pub advice: Option<String>,
 }
 
@@ -36,7 +37,9 @@ impl Report {
         for departure in &standard.departures {
             Departure::note(*departure, &mut departures);
         }
-        Report { call, chromium, standard, departures, policy: None, fix: Vec::new(), advice: None }
+        let blocked = chromium.blocked.as_ref().or(standard.blocked.as_ref());
+        let advice = blocked.map(|(block, detail)| advice::of_server(&call, *block, detail));
+        Report { call, chromium, standard, departures, policy: None, fix: Vec::new(), advice }
     }
 
     pub(super) fn unanswered(call: Call) -> Report {

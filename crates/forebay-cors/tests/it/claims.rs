@@ -9,12 +9,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use proptest::test_runner::Config;
 
 use crate::answers::fields;
 use crate::written::{explain_loaded, try_load};
-
-const CASES: u32 = 200;
 
 const PATTERNS: &[&str] = &[
     "*",
@@ -123,7 +120,7 @@ fn respond(policy: &Policy, method: &str, request: &HeaderMap) -> (Outcome, Kind
     let decision: Decision = match policy.decide(&ask(method), request) {
         Verdict::Answer(preflight) => {
             preflight.edits().apply(&mut response);
-            *preflight.decision()
+            preflight.decision()
         }
         Verdict::Pass(decision) => {
             policy.edits(&decision).apply(&mut response);
@@ -154,8 +151,6 @@ fn is_listed(table: &str, origin: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(Config::with_cases(CASES))]
-
     #[test]
     fn no_policy_reflects_an_origin_that_it_does_not_list(
         table in table(),
@@ -275,11 +270,11 @@ fn grants(response: &HeaderMap) -> Vec<String> {
 /// `Vary` names are the same.
 #[derive(Default)]
 struct VaryCache {
-    kept: Vec<(Varied, HeaderMap)>,
+    kept: Vec<(Key, HeaderMap)>,
 }
 
-/// The fields that an answer varies with, as its request had them.
-type Varied = HashMap<String, Option<Vec<u8>>>;
+/// The request's values of the fields that a response varies by.
+type Key = HashMap<String, Option<Vec<u8>>>;
 
 impl VaryCache {
     fn serve(&mut self, method: &str, request: &HeaderMap, fresh: impl Fn() -> HeaderMap) -> HeaderMap {
@@ -287,7 +282,7 @@ impl VaryCache {
             return fresh();
         }
         let value = |name: &str| request.get(name).map(|value| value.as_bytes().to_vec());
-        let fits = |key: &HashMap<String, Option<Vec<u8>>>| key.iter().all(|(name, had)| value(name) == *had);
+        let fits = |key: &Key| key.iter().all(|(name, had)| value(name) == *had);
         if let Some((_, response)) = self.kept.iter().find(|(key, _)| fits(key)) {
             return response.clone();
         }

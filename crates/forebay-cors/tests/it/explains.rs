@@ -118,7 +118,7 @@ fn modes_and_forbidden_things_are_explained() {
 }
 
 /// Answers each request in turn.
-fn live(call: Call, answers: &[(u16, &[(&str, &str)])]) -> Report {
+pub(crate) fn live(call: Call, answers: &[(u16, &[(&str, &str)])]) -> Report {
     let mut inquiry = Inquiry::new(call);
     let mut answers = answers.iter();
     loop {
@@ -134,7 +134,7 @@ fn live(call: Call, answers: &[(u16, &[(&str, &str)])]) -> Report {
     }
 }
 
-const OPEN: (&str, &str) = ("Access-Control-Allow-Origin", "*");
+pub(crate) const OPEN: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 
 #[track_caller]
 fn check_live(call: Call, answers: &[(u16, &[(&str, &str)])], expected: Option<Block>) {
@@ -216,6 +216,7 @@ by the standard blocked: HeaderDisallowedByPreflightResponse (authorization)
   readable           status, body, the seven usual headers
   hidden             x-total
   departure          Chromium lets `*` in Access-Control-Allow-Headers cover authorization; the standard does not
+fix: add authorization to Access-Control-Allow-Headers
 "#;
     assert_eq!(report.to_string(), expected.trim_start());
     assert_eq!(report.exit_code(), 1);

@@ -4,5 +4,6 @@ mod answers;
 mod claims;
 mod explains;
 mod loads;
+mod page;
 mod suggests;
 mod written;
