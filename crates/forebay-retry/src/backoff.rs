@@ -103,6 +103,35 @@ mod tests {
         );
     }
 
+    /// Waits of six retries in a row, each told the one before, on average over many requests.
+    #[track_caller]
+    fn check_means(jitter: Jitter, expected_ms: &[u64]) {
+        const REQUESTS: u32 = 20_000;
+        let backoff = Backoff { base: ms(100), max: ms(1000), jitter };
+        let mut rng = Rng::with_seed(23);
+        let mut sums = [Duration::ZERO; 6];
+        for _ in 0..REQUESTS {
+            let mut before = Duration::ZERO;
+            for (retry, sum) in (1..).zip(&mut sums) {
+                before = backoff.wait(retry, before, &mut rng);
+                *sum += before;
+            }
+        }
+        for (sum, &expected) in sums.iter().zip(expected_ms) {
+            let share = (*sum / REQUESTS).as_secs_f64() / ms(expected).as_secs_f64();
+            assert!((0.98..1.02).contains(&share), "{jitter:?}: {:?} of {expected} ms", *sum / REQUESTS);
+        }
+    }
+
+    #[test]
+    fn sequences_are_those_of_the_article() {
+        check_means(Jitter::None, &[100, 200, 400, 800, 1000, 1000]);
+        check_means(Jitter::Full, &[50, 100, 200, 400, 500, 500]);
+        check_means(Jitter::Equal, &[75, 150, 300, 600, 750, 750]);
+        // The middle of 100 and three times the wait before; from the third on the limit cuts some off.
+        check_means(Jitter::Decorrelated, &[200, 350]);
+    }
+
     #[test]
     fn without_jitter_a_wait_is_its_window() {
         let backoff = Backoff { base: ms(100), max: ms(1000), jitter: Jitter::None };

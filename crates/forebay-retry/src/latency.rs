@@ -7,7 +7,7 @@ use forebay_clock::Moment;
 
 /// Buckets to each doubling: a percentile is at most a sixteenth too long.
 const FINE: u64 = 16;
-/// Up to 2²⁶ µs, 67 s; what takes longer counts as that.
+/// Up to 2²⁷ µs, 134 s; what takes longer counts as that.
 const BUCKETS: usize = 23 * FINE as usize + FINE as usize;
 const LONGEST_US: u64 = (1 << 27) - 1;
 

@@ -23,13 +23,21 @@ pub struct HedgeLayer<S, M> {
     clock: Clock,
     sleep: S,
     may: M,
+    counts: bool,
 }
 
 impl<S, M> HedgeLayer<S, M> {
     /// Hedges the requests of which `may` says that to do them twice does no harm, and pays for it out of `budget`.
     pub fn new(hedge: Hedge, budget: Arc<Budget>, clock: Clock, sleep: S, may: M) -> HedgeLayer<S, M> {
         let latencies = Arc::new(Latencies::new(hedge.percentile_permille().unwrap_or_default()));
-        HedgeLayer { hedge, latencies, budget, clock, sleep, may }
+        HedgeLayer { hedge, latencies, budget, clock, sleep, may, counts: false }
+    }
+
+    /// Counts calls for the budget as well. Without a retry layer above that shares the budget nobody else does, and with one
+    /// each call would earn twice.
+    #[must_use]
+    pub fn counting(self) -> HedgeLayer<S, M> {
+        HedgeLayer { counts: true, ..self }
     }
 
     /// When to call a second time.
@@ -91,21 +99,23 @@ where
         let due = layer.due(&request, since);
         let first = inner.call(request.clone());
         Box::pin(async move {
-            layer.budget.deposit(1, since);
-            let mut first = pin!(first);
-            if let Some(due) = due {
-                let early = within(first.as_mut(), layer.sleep.sleep(layer.clock.now().until(due))).await;
-                let hedged = early.is_none() && layer.budget.try_withdraw(layer.clock.now());
-                let result = match early {
-                    Some(result) => result,
-                    None if hedged => sooner(first, call(&mut inner, request)).await,
-                    None => first.await,
-                };
-                layer.latencies.record(layer.clock.now().since(since), layer.clock.now());
-                return result;
+            if layer.counts {
+                layer.budget.deposit(1, since);
             }
-            let result = first.await;
-            layer.latencies.record(layer.clock.now().since(since), layer.clock.now());
+            let mut first = pin!(first);
+            let early = match due {
+                Some(due) => within(first.as_mut(), layer.sleep.sleep(layer.clock.now().until(due))).await,
+                None => Some(first.as_mut().await),
+            };
+            let result = match early {
+                Some(result) => result,
+                None if layer.budget.try_withdraw(layer.clock.now()) => {
+                    sooner(first, call(&mut inner, request)).await
+                }
+                None => first.await,
+            };
+            let now = layer.clock.now();
+            layer.latencies.record(now.since(since), now);
             result
         })
     }

@@ -2,6 +2,54 @@
 //! they are stacked is the user's to say.
 //!
 //! From the outside in: retry, hedge, breaker, concurrency. So each attempt asks the breaker and takes a place of its own.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use forebay_clock::Clock;
+//! use forebay_retry::layer::{BreakerLayer, ConcurrencyLayer, HedgeLayer, LayerError, RetryLayer, judge_http};
+//! use forebay_retry::{
+//!     Breaker, BreakerSettings, Budget, BudgetSettings, Concurrency, Hedge, HedgeAfter, LimitSettings, Priority,
+//!     Retrying, is_idempotent,
+//! };
+//! use http::{Request, Response};
+//! use tower::{Service, ServiceBuilder, service_fn};
+//!
+//! type Ended<E> = Result<Response<()>, E>;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+//! # runtime.block_on(async {
+//! let clock = Clock::system();
+//! let budget = Arc::new(Budget::new(BudgetSettings::default()));
+//! let breaker = Arc::new(Breaker::new(BreakerSettings::default()));
+//! let limit = Arc::new(Concurrency::new(LimitSettings::default(), clock.now()));
+//! let hedge = Hedge { after: HedgeAfter::Percentile(950), at_least: Duration::from_millis(5) };
+//!
+//! let mut service = ServiceBuilder::new()
+//!     .layer(RetryLayer::new(
+//!         Retrying { budget: Some(budget.clone()), ..Retrying::default() },
+//!         clock.clone(),
+//!         tokio::time::sleep,
+//!         judge_http,
+//!     ))
+//!     .layer(HedgeLayer::new(hedge, budget, clock.clone(), tokio::time::sleep, |request: &Request<()>| {
+//!         is_idempotent(request.method().as_str())
+//!     }))
+//!     .layer(BreakerLayer::new(breaker, clock.clone(), |ended: &Ended<LayerError<Infallible>>| {
+//!         ended.as_ref().map_or(true, |response| response.status().is_server_error())
+//!     }))
+//!     .layer(ConcurrencyLayer::new(
+//!         limit,
+//!         clock,
+//!         |_: &Request<()>| Priority::Normal,
+//!         |ended: &Ended<Infallible>| ended.as_ref().is_ok_and(|response| response.status() == 503),
+//!     ))
+//!     .service(service_fn(|_| async { Ok(Response::new(())) }));
+//!
+//! assert_eq!(service.call(Request::get("/").body(()).unwrap()).await.unwrap().status(), 200);
+//! # });
+//! ```
 
 mod breaker;
 mod concurrency;
