@@ -158,6 +158,10 @@ impl Breaker {
         let mut bits = self.circuit.load(Relaxed);
         loop {
             let (after, result) = step(Circuit::from_bits(bits));
+            // Refusals change nothing, so cores need not fight for the line while it is open.
+            if after.to_bits() == bits {
+                return result;
+            }
             // Nothing else is published through the state, so its order relative to other memory is nobody's concern.
             match self.circuit.compare_exchange_weak(bits, after.to_bits(), Relaxed, Relaxed) {
                 Ok(_) => return result,
