@@ -121,6 +121,10 @@ impl Breaker {
             let trialled = matches!(before, Circuit::HalfOpen { since_ms, .. } if since_ms == trial);
             return failed && trialled;
         }
+        // What began before it opened and ends after must not open it again once it has closed.
+        if self.circuit.load(Relaxed) != 0 {
+            return false;
+        }
         let slot = self.window.slot(now);
         self.counts.attempts.add(slot, 1);
         failed && self.counts.failures.add(slot, 1) && self.is_too_much(slot) && self.trip(now)
@@ -141,7 +145,7 @@ impl Breaker {
             && failures * 1000 >= attempts * u64::from(self.settings.failures_permille)
     }
 
-    /// Opens it; not twice, and not for failures of the time before it was last closed.
+    /// Opens it, and not twice. What was counted has done its work.
     fn trip(&self, now: Moment) -> bool {
         let was = self.change(|circuit| (circuit.trip(now, &self.settings.opening), circuit));
         self.counts.attempts.clear();
@@ -154,6 +158,10 @@ impl Breaker {
         let mut bits = self.circuit.load(Relaxed);
         loop {
             let (after, result) = step(Circuit::from_bits(bits));
+            // Refusals change nothing, so cores need not fight for the line while it is open.
+            if after.to_bits() == bits {
+                return result;
+            }
             // Nothing else is published through the state, so its order relative to other memory is nobody's concern.
             match self.circuit.compare_exchange_weak(bits, after.to_bits(), Relaxed, Relaxed) {
                 Ok(_) => return result,

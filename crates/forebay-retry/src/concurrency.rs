@@ -111,6 +111,10 @@ impl Concurrency {
     #[cold]
     fn close_window(&self, now: Moment) {
         let Ok(mut gradient) = self.gradient.try_lock() else { return };
+        // Another core may have closed it between the look at the clock and the lock.
+        if now.since(Moment::from_nanos(self.window_since_ns.load(Relaxed))) < WINDOW {
+            return;
+        }
         // What ends between these lines is counted in the one window or in the other, or its parts in both: an average
         // over twenty does not mind.
         let ended = self.ended.swap(0, Relaxed);

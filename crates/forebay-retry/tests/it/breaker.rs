@@ -81,6 +81,16 @@ fn an_attempt_from_before_it_opened_decides_nothing() {
 }
 
 #[test]
+fn what_ends_late_does_not_open_it_again() {
+    let breaker = Breaker::new(BreakerSettings::default());
+    let late: Vec<_> = (0..30).map(|_| breaker.admit(at(0)).unwrap()).collect();
+    attempts(&breaker, 1, 20, |_| true);
+    late.into_iter().for_each(|pass| assert!(!breaker.record(pass, true, at(4000))));
+    assert_eq!(attempts(&breaker, 6000, 3, |_| false), 3, "three probes");
+    assert_eq!(attempts(&breaker, 6100, 19, |_| true), 19);
+}
+
+#[test]
 fn cores_together_send_no_more_probes_than_agreed_and_open_it_once() {
     let breaker = Breaker::new(BreakerSettings::default());
     let (opened, probes) = (AtomicUsize::new(0), AtomicUsize::new(0));
