@@ -77,7 +77,7 @@ pub(crate) async fn attempt(
     upstream: &Upstream,
     request: &mut Request<'_>,
     replay: &mut Replay,
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) -> Outcome {
     let must_be_certain = !request.head.method().is_idempotent();
     let id = u64::from(upstream.id().0);
@@ -121,7 +121,7 @@ async fn try_on(
     upstream: &Upstream,
     request: &mut Request<'_>,
     replay: &mut Replay,
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
     started: Moment,
 ) -> Outcome {
     if let Some(authority) = &upstream.endpoint.endpoint.authority {

@@ -52,7 +52,7 @@ pub(crate) async fn forward(
     place: usize,
     hop: Hop,
     request: &mut Request<'_>,
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) {
     let plan = &generation.shared.plan;
     let fields = request.head.fields_mut();
@@ -80,7 +80,7 @@ pub(crate) async fn forward(
 }
 
 impl Errand<'_> {
-    async fn run(&self, upstreams: &Upstreams, request: &mut Request<'_>, visit: &mut Visit) {
+    async fn run(&self, upstreams: &Upstreams, request: &mut Request<'_>, visit: &mut Visit<'_>) {
         let shared = &self.generation.shared.services[self.place];
         let budget = &self.generation.services[self.place].budget;
         budget.deposit(request.received);
@@ -150,6 +150,14 @@ impl Errand<'_> {
         }
     }
 
+    /// Makes the service's answer say what pages of other origins may do with it, whatever the service says.
+    pub(crate) fn dress(&self, head: &mut ResponseHead, visit: &Visit<'_>) {
+        let removed = visit.dress(head);
+        if let Some(cors) = visit.cors.as_ref().filter(|_| removed > 0) {
+            self.generation.shared.cors[cors.place].metrics.record_stripped(self.core.metrics, removed);
+        }
+    }
+
     /// Remembers that an attempt brought no response.
     fn missed(&self, upstream: &Upstream, ending: Ending, began: Moment, shared: &SharedService) {
         upstream.metrics.failures.inc(self.core.metrics);
@@ -201,7 +209,7 @@ impl Errand<'_> {
         request: &Request<'_>,
         replay: &Replay,
         waited: Duration,
-        visit: &Visit,
+        visit: &Visit<'_>,
     ) -> Result<(Pick, Duration), Reason> {
         let now = self.core.now();
         let facts = Attempt {

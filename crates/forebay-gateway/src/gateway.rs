@@ -13,7 +13,6 @@ use forebay_discovery::{Definitions, Discovery};
 use forebay_http::date::DateCache;
 use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
-use forebay_retry::Budget;
 use forebay_shutdown::Shutdown;
 use forebay_telemetry::TelemetryError;
 use forebay_telemetry::access::AccessLog;
@@ -22,9 +21,10 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::core::Core;
+use crate::cors::SharedCors;
 use crate::generation::{Generation, SharedService};
 use crate::internal::WayIn;
-use crate::latencies::Latencies;
+use crate::kept::Kept;
 use crate::listener::ListenError;
 use crate::plan::Plan;
 use crate::ports::ServicePorts;
@@ -76,18 +76,11 @@ pub enum GatewayError {
     Telemetry(#[source] TelemetryError),
 }
 
-/// What of a service outlives a configuration, besides its endpoints.
-struct Kept {
-    budget: Arc<Budget>,
-    latencies: Arc<Latencies>,
-}
-
 /// A running gateway.
 pub struct Gateway {
     surroundings: Surroundings,
     families: Families,
-    /// By service: what outlives configurations.
-    kept: Mutex<BTreeMap<Arc<str>, Kept>>,
+    kept: Mutex<Kept>,
     number: Arc<AtomicU64>,
     current: Mutex<Arc<Generation>>,
     ports: Mutex<ServicePorts>,
@@ -228,7 +221,7 @@ fn generation(
     plan: Plan,
     surroundings: &Surroundings,
     families: &Families,
-    kept: &Mutex<BTreeMap<Arc<str>, Kept>>,
+    kept: &Mutex<Kept>,
     number: &AtomicU64,
 ) -> Generation {
     let definitions: Definitions =
@@ -237,22 +230,13 @@ fn generation(
     surroundings.probe_tls.set(tls.collect());
     surroundings.discovery.apply(definitions);
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
+    kept.retain(&plan);
+    let now = surroundings.clock.now();
     let services = plan.services.iter().filter_map(|service| {
-        let fresh = || Arc::new(Budget::new(service.budget));
-        let kept = kept
-            .entry(service.name.clone())
-            .and_modify(|kept| {
-                if *kept.budget.settings() != service.budget {
-                    kept.budget = fresh();
-                }
-            })
-            .or_insert_with(|| Kept { budget: fresh(), latencies: Arc::default() });
         Some(SharedService {
             // Applied above, so it is there.
             live: surroundings.discovery.service(&service.name)?,
-            budget: kept.budget.clone(),
-            latencies: kept.latencies.clone(),
+            state: kept.service(service, now),
             fleet: Mutex::default(),
             settled: AtomicU64::new(0),
             metrics: families.service(&service.name),
@@ -262,7 +246,12 @@ fn generation(
     let names = plan.routes.iter().map(|route| &*route.name).chain([NO_ROUTE]);
     let routes = names.map(|name| families.route(name)).collect();
     let number = number.fetch_add(1, Ordering::Relaxed) + 1;
-    Generation { number, plan, services, routes, families: families.clone() }
+    let cors = plan
+        .cors
+        .iter()
+        .map(|policy| SharedCors::new(families.cors(&policy.name), kept.denied(&policy.name)));
+    let cors = cors.collect();
+    Generation { number, plan, services, routes, cors, families: families.clone() }
 }
 
 /// Values that are computed when somebody reads them.

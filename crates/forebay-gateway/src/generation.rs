@@ -10,10 +10,11 @@ use forebay_balance::{Balancer, Candidate, Fleet, Identity, PeakEwma, Policy};
 use forebay_clock::Moment;
 use forebay_discovery::{EndpointId, LiveEndpoint, LiveService};
 use forebay_http::client::TlsTarget;
-use forebay_retry::{Budget, LocalBudget};
+use forebay_retry::LocalBudget;
 use rustls::pki_types::ServerName;
 
-use crate::latencies::Latencies;
+use crate::cors::SharedCors;
+use crate::kept::ServiceState;
 use crate::plan::{Plan, Service};
 use crate::telemetry::{EndpointMetrics, Families, RouteMetrics, ServiceMetrics};
 
@@ -27,14 +28,15 @@ pub struct Generation {
     pub(crate) services: Vec<SharedService>,
     /// By the places of the plan's routes, and one more for requests that matched none.
     pub(crate) routes: Vec<RouteMetrics>,
+    /// By the places of the plan's policies.
+    pub(crate) cors: Vec<SharedCors>,
     pub(crate) families: Families,
 }
 
 /// What all cores share of a service.
 pub(crate) struct SharedService {
     pub(crate) live: Arc<LiveService>,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) latencies: Arc<Latencies>,
+    pub(crate) state: ServiceState,
     pub(crate) metrics: ServiceMetrics,
     /// Built by the first core that needs it; a lock only when the endpoints have changed.
     pub(crate) fleet: Mutex<Option<Latest>>,
@@ -146,7 +148,7 @@ impl CoreGeneration {
         let services = services
             .map(|(service, plan)| CoreService {
                 upstreams: RefCell::new(Rc::new(upstreams(service, plan, &shared.families, rng))),
-                budget: LocalBudget::new(service.budget.clone()),
+                budget: LocalBudget::new(service.state.budget.clone()),
             })
             .collect();
         CoreGeneration { shared, services }
@@ -197,6 +199,6 @@ fn upstream(live: &LiveEndpoint, plan: &Service, service: &SharedService, famili
     let tls = name.zip(plan.tls.clone()).map(|(name, config)| TlsTarget { config, name });
     let metrics = families.endpoint(&plan.name, &live.endpoint.address.to_string());
     let identity = Identity::of(live.endpoint.address, live.endpoint.tls.as_deref());
-    let latency = (plan.balance.policy == Policy::PeakEwma).then(|| service.latencies.of(live.live.id()));
+    let latency = (plan.balance.policy == Policy::PeakEwma).then(|| service.state.peaks.of(live.live.id()));
     Upstream { identity, endpoint: live.clone(), tls, metrics, latency }
 }

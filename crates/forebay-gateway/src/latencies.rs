@@ -9,9 +9,9 @@ use forebay_discovery::EndpointId;
 
 /// The averages of one service's endpoints. Asked for when a fleet is built, not for requests.
 #[derive(Debug, Default)]
-pub(crate) struct Latencies(Mutex<HashMap<EndpointId, Weak<PeakEwma>>>);
+pub(crate) struct PeakLatencies(Mutex<HashMap<EndpointId, Weak<PeakEwma>>>);
 
-impl Latencies {
+impl PeakLatencies {
     /// The average of this endpoint; a new one when nobody holds it.
     pub(crate) fn of(&self, endpoint: EndpointId) -> Arc<PeakEwma> {
         let mut averages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn an_average_lives_as_long_as_somebody_holds_it() {
-        let latencies = Latencies::default();
+        let latencies = PeakLatencies::default();
         let (first, other) = (latencies.of(EndpointId(1)), latencies.of(EndpointId(2)));
         assert!(Arc::ptr_eq(&first, &latencies.of(EndpointId(1))) && !Arc::ptr_eq(&first, &other));
         drop((first, other));

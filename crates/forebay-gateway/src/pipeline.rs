@@ -31,7 +31,14 @@ pub(crate) async fn serve(core: &Core, role: &Role, request: &mut Request<'_>) {
     let mut visit = Visit::new(request.received, trace, client, core.tally.enter(Kind::Request));
     let decision = stage::decide(plan, role, request.peer.local, &request.head, request.framing);
     visit.route = decision.route;
+    visit.cors = decision.cors;
+    if let Some(cors) = &visit.cors {
+        generation.shared.cors[cors.place].record(core.metrics, cors, &request.head);
+    }
     match decision.verdict {
+        Verdict::Preflight(answer) => {
+            send_own(&mut request.responder, request.timer, *answer, b"", &mut visit).await;
+        }
         Verdict::Refuse(problem) => refuse(&mut request.responder, request.timer, &problem, &mut visit).await,
         Verdict::Own => {
             if let Some(route) = decision.route {
@@ -53,7 +60,7 @@ pub(crate) async fn refuse(
     responder: &mut Responder<'_>,
     timer: &Timer,
     problem: &Problem,
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) {
     visit.fail(problem);
     if responder.has_started() {
@@ -63,7 +70,8 @@ pub(crate) async fn refuse(
         // To read what is too large only to keep the connection would be the greater cost.
         responder.close_after();
     }
-    let (head, body) = problem.response();
+    let (mut head, body) = problem.response();
+    visit.dress(&mut head);
     // Boxed, as all that is rare: every request carries the room for what is not.
     Box::pin(send_own(responder, timer, head, &body, visit)).await;
 }
@@ -73,7 +81,7 @@ async fn send_own(
     timer: &Timer,
     head: ResponseHead,
     body: &[u8],
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) {
     visit.status = Some(head.status());
     let until = timer.now() + OWN_ANSWER_TIME;
@@ -82,8 +90,8 @@ async fn send_own(
     visit.bytes_out = responder.body().body_bytes();
 }
 
-async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit) {
-    let (head, body) = match &route.answer {
+async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit<'_>) {
+    let (mut head, body) = match &route.answer {
         Answer::Redirect { status, to } => {
             let mut head = ResponseHead::new(*status);
             head.fields_mut().append("location", location(route, to, &request.head).as_bytes());
@@ -96,6 +104,7 @@ async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit
         }
         Answer::Service(_) => return,
     };
+    visit.dress(&mut head);
     send_own(&mut request.responder, request.timer, head, body.as_bytes(), visit).await;
 }
 
@@ -111,7 +120,7 @@ fn location(route: &Route, to: &str, head: &RequestHead) -> String {
     }
 }
 
-fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: Visit) {
+fn leave_traces(core: &Core, generation: &CoreGeneration, request: &mut Request<'_>, visit: Visit<'_>) {
     let shared = &generation.shared;
     let now = core.now();
     let metrics = &shared.routes[visit.route.unwrap_or(shared.plan.routes.len())];

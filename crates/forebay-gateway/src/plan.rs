@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_balance::{Balance, HashKey, Sticky};
+use forebay_cors::CorsSettings;
 use forebay_discovery::ServiceDefinition;
 use forebay_http::parse::HeadLimits;
 use forebay_http::server::ServerSettings;
-use forebay_retry::{BudgetSettings, Policy};
+use forebay_retry::{BreakerSettings, BudgetSettings, Hedge, LimitSettings, Policy, Priority};
 use ipnet::IpNet;
 
 use crate::pattern::Pattern;
@@ -28,7 +29,46 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// In the order of their names; routes name them by place.
     pub services: Vec<Service>,
+    /// In the order of their names; routes name them by place.
+    pub cors: Vec<CorsPolicy>,
+    /// For what matches no route.
+    pub cors_default: Option<usize>,
     router: Router,
+}
+
+/// What a plan is put together from; each as in [`Plan`].
+#[derive(Debug)]
+pub struct Parts {
+    /// Limits and time-outs.
+    pub limits: Limits,
+    /// Of the listeners.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Those of the configuration, in its order.
+    pub routes: Vec<Route>,
+    /// In the order of their names.
+    pub services: Vec<Service>,
+    /// In the order of their names.
+    pub cors: Vec<CorsPolicy>,
+    /// For what matches no route.
+    pub cors_default: Option<usize>,
+}
+
+/// What pages of other origins may do.
+#[derive(Debug)]
+pub struct CorsPolicy {
+    /// Of `[cors.NAME]`.
+    pub name: Arc<str>,
+    /// The table, compiled.
+    pub policy: forebay_cors::Policy,
+}
+
+impl CorsPolicy {
+    /// Compiles a table.
+    pub fn new(name: &str, settings: &CorsSettings) -> CorsPolicy {
+        CorsPolicy { name: name.into(), policy: forebay_cors::Policy::new(settings) }
+    }
 }
 
 /// Bounds of one request and one connection.
@@ -69,10 +109,14 @@ pub struct Route {
     pub pattern: Pattern,
     /// Who answers.
     pub answer: Answer,
+    /// The policy for pages of other origins, by its place.
+    pub cors: Option<usize>,
     /// From the request's head to the response's head, every retry included; then between pieces of the body.
     pub timeout: Duration,
     /// Of a request body.
     pub body_bytes_max: u64,
+    /// Who is served first when there is too much.
+    pub priority: Priority,
 }
 
 /// Who answers a route's requests.
@@ -115,6 +159,12 @@ pub struct Service {
     pub retry: Policy,
     /// How many retries there may be.
     pub budget: BudgetSettings,
+    /// Whether a request that waits is sent a second time.
+    pub hedge: Option<Hedge>,
+    /// When the service as a whole is left alone.
+    pub breaker: Option<BreakerSettings>,
+    /// Between what the limit of requests in flight moves.
+    pub limit: Option<LimitSettings>,
     /// How TLS is spoken to endpoints that want it.
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// How other processes of this machine reach it.
@@ -139,13 +189,8 @@ fn local_route_name(service: &str) -> String {
 
 impl Plan {
     /// Puts checked parts together. The one thing that can still be wrong is a pair of routes.
-    pub fn new(
-        limits: Limits,
-        tls: Option<Arc<rustls::ServerConfig>>,
-        trusted_proxies: Vec<IpNet>,
-        mut routes: Vec<Route>,
-        services: Vec<Service>,
-    ) -> Result<Plan, Vec<Ambiguous>> {
+    pub fn new(parts: Parts) -> Result<Plan, Vec<Ambiguous>> {
+        let Parts { limits, tls, trusted_proxies, mut routes, services, cors, cors_default } = parts;
         let patterns: Vec<Pattern> = routes.iter().map(|route| route.pattern.clone()).collect();
         let router = Router::new(&patterns)?;
         let local = services.iter().enumerate();
@@ -155,11 +200,14 @@ impl Plan {
                 name: local_route_name(&service.name).into(),
                 pattern: Pattern::everything(),
                 answer: Answer::Service(place),
+                // Pages of other origins are refused there.
+                cors: None,
                 timeout,
                 body_bytes_max,
+                priority: Priority::default(),
             })
         }));
-        Ok(Plan { limits, tls, trusted_proxies, routes, services, router })
+        Ok(Plan { limits, tls, trusted_proxies, routes, services, cors, cors_default, router })
     }
 
     /// The route of what arrives at a service's own port.

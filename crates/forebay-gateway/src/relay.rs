@@ -28,7 +28,7 @@ pub(crate) async fn response(
     mut connection: Box<Connection>,
     (mut head, rest): (ResponseHead, RestOfBody),
     request: &mut Request<'_>,
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) {
     let framing = match connection.start_response(&head, request.head.method()) {
         Ok(framing) => framing,
@@ -50,6 +50,7 @@ pub(crate) async fn response(
     };
     let quiet = quiet_time(errand, &head);
     head.fields_mut().add(Name::Via, forwarded::VIA.as_bytes());
+    errand.dress(&mut head, visit);
     request.responder.start(head, length);
     let mut rest_of_request = rest == RestOfBody::FromClient && !request.body.is_over();
     let mut progress = Progress::new(request.timer, quiet);
@@ -103,7 +104,7 @@ async fn switch(
     mut connection: Box<Connection>,
     head: ResponseHead,
     request: &mut Request<'_>,
-    visit: &mut Visit,
+    visit: &mut Visit<'_>,
 ) {
     let Some(upgrade) = &errand.hop.upgrade else {
         let detail = format!("service {} switched protocols without being asked", errand.service.name);

@@ -1,24 +1,17 @@
-//! The gateway's sections of the configuration, and the plan they come to.
+//! The gateway's sections of the configuration: what may be written, and what is refused when it is read.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_balance::BalanceSettings;
 use forebay_config::{
-    ByteSize, Check, FilePath, Name, Node, OneOrMany, Origin, Problem, Reader, Settings, Shape, Spanned,
-    Value,
+    ByteSize, Check, FilePath, Name, Node, OneOrMany, Problem, Reader, Settings, Shape, Spanned, Value,
 };
 use forebay_discovery::DiscoverySettings;
-use forebay_http::parse::HeadLimits;
-use forebay_http::tls::{self, TlsError};
-use forebay_retry::RetrySettings;
+use forebay_retry::{Priority, ResilienceSettings, RetrySettings};
 use ipnet::IpNet;
-use thiserror::Error;
 
 use crate::pattern::Pattern;
-use crate::plan::{Answer, Limits, LocalPort, Plan, Route, Service};
 use crate::router::Ambiguous;
 
 /// The front listener and what holds for all routes.
@@ -55,6 +48,10 @@ pub struct GatewaySettings {
     /// The longest silence in event streams and WebSockets.
     #[setting(default = "10m", min = "1s", max = "7d")]
     pub stream_idle_timeout: Duration,
+    /// What pages of other origins may do on routes that do not say, and with answers to requests that match no route:
+    /// a `[cors.NAME]`.
+    #[setting(refers_to = "cors", example = "storefront")]
+    pub cors: Option<Spanned<Name>>,
     /// Bytes of a request's or response's head.
     #[setting(default = "32KiB", min = "1KiB", max = "1MiB")]
     pub max_head: ByteSize,
@@ -99,6 +96,9 @@ pub struct ServiceSettings {
     pub balance: BalanceSettings,
     /// Whether and when requests are tried again.
     pub retry: RetrySettings,
+    /// What else keeps failures small.
+    #[setting(flatten)]
+    pub resilience: ResilienceSettings,
     /// How TLS is spoken to `https://` endpoints.
     pub tls: UpstreamTlsSettings,
     /// A port on 127.0.0.1 for the other processes of this machine: what they send there reaches the service with
@@ -136,11 +136,18 @@ pub struct RouteSettings {
     /// Always the same answer.
     #[setting(example = { status = 200, body = "ok" })]
     pub respond: Option<RespondSettings>,
+    /// What pages of other origins may do: a `[cors.NAME]`.
+    #[setting(refers_to = "cors", example = "storefront")]
+    pub cors: Option<Spanned<Name>>,
     /// As `timeout` in [gateway], for this route.
     #[setting(min = "1ms", max = "1h")]
     pub timeout: Option<Duration>,
     /// As `max_body` in [gateway], for this route.
     pub max_body: Option<ByteSize>,
+    /// Who is served first when the service has reached its limit, unless a trusted proxy says otherwise in
+    /// `forebay-priority`.
+    #[setting(default = "normal")]
+    pub priority: Priority,
 }
 
 /// A redirect. A target alone is short for a table with it.
@@ -289,169 +296,5 @@ pub fn check_local_ports<'s>(
                 .help("choose another, or 0 for any that is free");
         }
         taken.push((format!("service `{name}`"), port.value));
-    }
-}
-
-/// Why valid settings still come to no plan: something outside the file.
-#[derive(Debug, Error)]
-#[error("{problem}")]
-pub struct PlanError {
-    /// Where the setting is written.
-    pub origin: Option<Origin>,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub help: String,
-}
-
-/// Reads a file named in the configuration.
-pub type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
-
-/// The plan of a checked configuration. Certificates are read through `read`.
-pub fn plan<'s>(
-    gateway: &GatewaySettings,
-    services: impl Iterator<Item = (&'s Name, &'s ServiceSettings)>,
-    routes: &[Spanned<RouteSettings>],
-    read: ReadFile<'_>,
-) -> Result<Plan, Vec<PlanError>> {
-    let mut errors = Vec::new();
-    let tls =
-        gateway.tls.as_ref().and_then(|tls| server_tls(tls, read).map_err(|error| errors.push(error)).ok());
-    let (mut names, mut timeouts) = (Vec::new(), Vec::new());
-    let mut planned = Vec::new();
-    for (name, settings) in services {
-        match service(name, settings, gateway, read) {
-            Ok(service) => planned.push(service),
-            Err(error) => errors.push(error),
-        }
-        names.push(name);
-        timeouts.push(settings.timeout);
-    }
-    let place = |name: &Name| names.iter().position(|known| *known == name);
-    let timeout_of = |place: usize| timeouts.get(place).copied().flatten().unwrap_or(gateway.timeout);
-    let routes = routes.iter().filter_map(|settings| route(settings, gateway, place, timeout_of)).collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Plan::new(limits(gateway), tls, gateway.trusted_proxies.clone(), routes, planned).map_err(|conflicts| {
-        let error = |conflict: Ambiguous| PlanError {
-            origin: None,
-            problem: conflict.to_string(),
-            help: "make one of them more specific".to_owned(),
-        };
-        conflicts.into_iter().map(error).collect()
-    })
-}
-
-fn limits(gateway: &GatewaySettings) -> Limits {
-    Limits {
-        head: HeadLimits { bytes_max: gateway.max_head.as_usize(), ..HeadLimits::default() },
-        head_timeout: gateway.head_timeout,
-        idle_timeout: gateway.idle_timeout,
-        upstream_idle_timeout: gateway.upstream_idle_timeout,
-        connect_timeout: gateway.connect_timeout,
-        stream_idle_timeout: gateway.stream_idle_timeout,
-    }
-}
-
-fn service(
-    name: &Name,
-    settings: &ServiceSettings,
-    gateway: &GatewaySettings,
-    read: ReadFile<'_>,
-) -> Result<Service, PlanError> {
-    let definition = settings.discovery.definition();
-    let speaks_tls = definition.sources.iter().any(|source| source.tls.is_some());
-    let tls = if speaks_tls { Some(client_tls(settings, read)?) } else { None };
-    Ok(Service {
-        name: name.as_str().into(),
-        definition,
-        balance: settings.balance.balance(),
-        hash_key: settings.balance.hash_key(),
-        sticky: settings.balance.sticky(),
-        retry: settings.retry.policy(),
-        budget: settings.retry.budget(),
-        tls,
-        local: settings.local_port.as_ref().map(|port| LocalPort {
-            port: port.value,
-            timeout: settings.timeout.unwrap_or(gateway.timeout),
-            body_bytes_max: gateway.max_body.0,
-        }),
-    })
-}
-
-fn route(
-    settings: &RouteSettings,
-    gateway: &GatewaySettings,
-    place: impl Fn(&Name) -> Option<usize>,
-    timeout_of: impl Fn(usize) -> Duration,
-) -> Option<Route> {
-    let pattern = settings.pattern.value.clone();
-    let answer = if let Some(service) = &settings.service {
-        // References were checked when the file was read.
-        Answer::Service(place(&service.value)?)
-    } else if let Some(redirect) = &settings.redirect {
-        Answer::Redirect { status: redirect.status, to: redirect.to.clone() }
-    } else {
-        let RespondSettings { status, content_type, body } = settings.respond.clone()?;
-        Answer::Static { status, content_type: content_type.0, body }
-    };
-    let timeout = match answer {
-        Answer::Service(place) => timeout_of(place),
-        Answer::Redirect { .. } | Answer::Static { .. } => gateway.timeout,
-    };
-    Some(Route {
-        name: settings
-            .name
-            .as_ref()
-            .map_or_else(|| pattern.to_string(), |name| name.value.to_string())
-            .into(),
-        pattern,
-        answer,
-        timeout: settings.timeout.unwrap_or(timeout),
-        body_bytes_max: settings.max_body.unwrap_or(gateway.max_body).0,
-    })
-}
-
-fn read_pem(path: &Spanned<FilePath>, read: ReadFile<'_>) -> Result<Vec<u8>, PlanError> {
-    read(&path.value).map_err(|error| PlanError {
-        origin: Some(path.origin),
-        problem: format!("{} cannot be read: {error}", path.value.display()),
-        help: "relative paths start at the directory of the file they are written in".to_owned(),
-    })
-}
-
-fn server_tls(settings: &TlsSettings, read: ReadFile<'_>) -> Result<Arc<rustls::ServerConfig>, PlanError> {
-    let (chain, key) = (read_pem(&settings.certificate, read)?, read_pem(&settings.key, read)?);
-    tls::server_config(&chain, &key).map_err(|error| {
-        let file = if matches!(error, TlsError::Key) { &settings.key } else { &settings.certificate };
-        tls_error(&error, file)
-    })
-}
-
-fn client_tls(
-    settings: &ServiceSettings,
-    read: ReadFile<'_>,
-) -> Result<Arc<rustls::ClientConfig>, PlanError> {
-    match &settings.tls.roots {
-        Some(path) => {
-            tls::client_config(Some(&read_pem(path, read)?)).map_err(|error| tls_error(&error, path))
-        }
-        None => tls::client_config(None).map_err(|error| PlanError {
-            origin: None,
-            problem: error.to_string(),
-            help: "install the ca-certificates package, or name trusted roots with `tls = { roots = \"…\" }`"
-                .to_owned(),
-        }),
-    }
-}
-
-fn tls_error(error: &TlsError, file: &Spanned<FilePath>) -> PlanError {
-    PlanError {
-        origin: Some(file.origin),
-        problem: format!("{}: {error}", file.value.display()),
-        help:
-            "a PEM file has blocks that begin with -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----"
-                .to_owned(),
     }
 }

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use forebay_http::framing::Framing;
 use forebay_http::guard::guard;
 use forebay_http::problem::{Fault, Problem};
-use forebay_http::{Method, RequestHead};
+use forebay_http::{Method, RequestHead, ResponseHead};
 
+use crate::cors::{self, Asked, CrossOrigin};
 use crate::path;
 use crate::plan::{Answer, Plan};
 use crate::router::Match;
 
 /// What becomes of one request.
 #[derive(Debug)]
-pub struct Decision {
+pub struct Decision<'p> {
     /// The route, where one matched.
     pub route: Option<usize>,
+    /// What pages of other origins may make of it, where a policy holds.
+    pub cors: Option<CrossOrigin<'p>>,
     /// What to do.
     pub verdict: Verdict,
 }
@@ -29,6 +32,8 @@ pub struct Decision {
 pub enum Verdict {
     /// Forebay says no, and why.
     Refuse(Box<Problem>),
+    /// A browser asks for permission, and this is the answer.
+    Preflight(Box<ResponseHead>),
     /// Forebay answers itself, as [`Answer`] says.
     Own,
     /// The service at this place answers.
@@ -44,27 +49,42 @@ pub enum Role {
     Service(Arc<str>),
 }
 
-/// Decides on a request that arrived at `local`.
-pub fn decide(plan: &Plan, role: &Role, local: SocketAddr, head: &RequestHead, framing: Framing) -> Decision {
-    let found = match role {
-        Role::Front => find_route(plan, head),
-        Role::Service(name) => guard(head, local, "service port").and_then(|()| service_route(plan, name)),
+/// Decides on a request that arrived at `local`, as the client meant it: with the scheme it used.
+pub fn decide<'p>(
+    plan: &'p Plan,
+    role: &Role,
+    local: SocketAddr,
+    head: &RequestHead,
+    framing: Framing,
+) -> Decision<'p> {
+    let (found, asked) = match role {
+        Role::Front => front(plan, head),
+        Role::Service(name) => {
+            let found = guard(head, local, "service port").and_then(|()| service_route(plan, name));
+            (found, Asked::Other(None))
+        }
     };
+    let cors = match asked {
+        Asked::Preflight { route, cors, answer } => {
+            return Decision { route, cors: Some(cors), verdict: Verdict::Preflight(answer) };
+        }
+        Asked::Other(cors) => cors,
+    };
+    let refuse = |route, cors, problem| Decision { route, cors, verdict: Verdict::Refuse(Box::new(problem)) };
     let found = match found {
         Ok(route) => route,
-        Err(problem) => return Decision { route: None, verdict: Verdict::Refuse(Box::new(problem)) },
+        Err(problem) => return refuse(None, cors, problem),
     };
     let route = &plan.routes[found];
-    // CORS comes here: outermost, it will also decorate refusals below.
     if let Err(problem) = admit(route.body_bytes_max, framing) {
-        return Decision { route: Some(found), verdict: Verdict::Refuse(Box::new(problem)) };
+        return refuse(Some(found), cors, problem);
     }
     // Authentication, API version, idempotency key and cache come here, in this order.
     let verdict = match route.answer {
         Answer::Service(service) => Verdict::Forward(service),
         Answer::Redirect { .. } | Answer::Static { .. } => Verdict::Own,
     };
-    Decision { route: Some(found), verdict }
+    Decision { route: Some(found), cors, verdict }
 }
 
 fn service_route(plan: &Plan, service: &str) -> Result<usize, Problem> {
@@ -74,29 +94,33 @@ fn service_route(plan: &Plan, service: &str) -> Result<usize, Problem> {
     })
 }
 
-fn find_route(plan: &Plan, head: &RequestHead) -> Result<usize, Problem> {
-    if head.method() == Method::Connect {
-        let detail = "CONNECT asks for a forward proxy, and this is not one";
-        return Err(Problem {
-            allow: Some(String::new()),
-            ..Problem::new(405, "method-not-allowed", Fault::Client, detail)
-        });
-    }
-    let path = path::normalize(head.path())
-        .map_err(|error| Problem::new(400, "malformed-path", Fault::Client, format!("{error}")))?;
-    match plan.router().find(head.method(), head.method_text(), head.host(), &path) {
-        Match::Route(route) => Ok(route),
-        Match::WrongMethod { allow } => {
-            let detail = format!("this path does not take {}", head.method_text());
-            Err(Problem {
-                allow: Some(allow),
-                ..Problem::new(405, "method-not-allowed", Fault::Client, detail)
-            })
+/// The route of a request to the front, or why there is none; and what pages of other origins may make of either.
+fn front<'p>(plan: &'p Plan, head: &RequestHead) -> (Result<usize, Problem>, Asked<'p>) {
+    let path = path::normalize(head.path());
+    let find = |method: &str| match &path {
+        Ok(path) => plan.router().find(Method::of(method.as_bytes()), method, head.host(), path),
+        Err(_) => Match::None,
+    };
+    let found = find(head.method_text());
+    let asked = cors::ask(plan, head, &found, find);
+    let route = match (&path, found) {
+        (Err(error), _) => Err(Problem::new(400, "malformed-path", Fault::Client, error.to_string())),
+        _ if head.method() == Method::Connect => {
+            Err(wrong_method("CONNECT asks for a forward proxy, and this is not one", String::new()))
         }
-        Match::None => {
+        (_, Match::Route(route)) => Ok(route),
+        (_, Match::WrongMethod { allow }) => {
+            Err(wrong_method(format!("this path does not take {}", head.method_text()), allow))
+        }
+        (_, Match::None) => {
             Err(Problem::new(404, "no-route", Fault::Client, "no route matches this host and path"))
         }
-    }
+    };
+    (route, asked)
+}
+
+fn wrong_method(detail: impl Into<String>, allow: String) -> Problem {
+    Problem { allow: Some(allow), ..Problem::new(405, "method-not-allowed", Fault::Client, detail) }
 }
 
 fn admit(body_bytes_max: u64, framing: Framing) -> Result<(), Problem> {

@@ -1,5 +1,6 @@
 //! The gateway's metric families, and the handles that routes, services and endpoints hold.
 
+use forebay_cors::{CorsFamilies, CorsMetrics};
 use forebay_telemetry::metrics::{
     Buckets, Counter, Desc, Family, Gauge, Grid, Histogram, MethodLabel, Registry, StatusClass, Unit,
 };
@@ -59,6 +60,7 @@ pub(crate) struct Families {
     ejections: Family<Counter, 1>,
     connects: Family<Counter, 1>,
     idle: Family<Gauge, 0>,
+    cors: CorsFamilies,
 }
 
 impl Families {
@@ -76,6 +78,7 @@ impl Families {
             ejections: registry.counters(EJECTIONS),
             connects: registry.counters(CONNECTS),
             idle: registry.gauges(IDLE),
+            cors: CorsFamilies::new(registry),
         }
     }
 
@@ -98,6 +101,10 @@ impl Families {
             attempts: self.attempts.series([service, endpoint]),
             failures: self.failures.series([service, endpoint]),
         }
+    }
+
+    pub(crate) fn cors(&self, policy: &str) -> CorsMetrics {
+        self.cors.policy(policy)
     }
 
     pub(crate) fn refused(&self, problem: &str) -> Counter {

@@ -3,21 +3,25 @@
 use std::time::SystemTime;
 
 use forebay_clock::Moment;
-use forebay_http::RequestHead;
 use forebay_http::forwarded::Client;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::server::Peer;
 use forebay_http::trace::TraceContext;
+use forebay_http::{RequestHead, ResponseHead};
 use forebay_shutdown::InFlight;
-use forebay_telemetry::access::{AccessRecord, Failure, Side};
+use forebay_telemetry::access::{AccessRecord, Extra, Failure, Side};
+
+use crate::cors::CrossOrigin;
 
 /// Facts of one request, filled in stage by stage.
-pub(crate) struct Visit {
+pub(crate) struct Visit<'p> {
     pub(crate) received: Moment,
     pub(crate) trace: TraceContext,
     pub(crate) client: Client,
     pub(crate) route: Option<usize>,
     pub(crate) service: Option<usize>,
+    /// What pages of other origins may make of the answer.
+    pub(crate) cors: Option<CrossOrigin<'p>>,
     /// Where the last attempt went.
     pub(crate) endpoint: Option<std::net::SocketAddr>,
     pub(crate) attempts: u32,
@@ -32,14 +36,15 @@ pub(crate) struct Visit {
     pub(crate) counted: Option<InFlight>,
 }
 
-impl Visit {
-    pub(crate) fn new(received: Moment, trace: TraceContext, client: Client, counted: InFlight) -> Visit {
+impl Visit<'_> {
+    pub(crate) fn new(received: Moment, trace: TraceContext, client: Client, counted: InFlight) -> Self {
         Visit {
             received,
             trace,
             client,
             route: None,
             service: None,
+            cors: None,
             endpoint: None,
             attempts: 0,
             status: None,
@@ -49,6 +54,11 @@ impl Visit {
             failure: None,
             counted: Some(counted),
         }
+    }
+
+    /// Makes an answer say what pages of other origins may do with it; returns how many fields it took off.
+    pub(crate) fn dress(&self, head: &mut ResponseHead) -> usize {
+        self.cors.as_ref().map_or(0, |cors| cors.dress(head))
     }
 
     pub(crate) fn fail(&mut self, problem: &Problem) {
@@ -83,12 +93,16 @@ pub(crate) struct Names<'a> {
 
 /// The line for the access log. The query is left out: it may carry secrets.
 pub(crate) fn record<'a>(
-    visit: &Visit,
+    visit: &Visit<'a>,
     head: &'a RequestHead,
     names: Names<'a>,
     now: Moment,
 ) -> AccessRecord<'a> {
     let duration = now.since(visit.received);
+    let mut extra = Extra::new();
+    if let Some(outcome) = visit.cors.as_ref().and_then(CrossOrigin::outcome) {
+        extra.push("cors", outcome);
+    }
     let begun = SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH);
     AccessRecord {
         duration,
@@ -107,6 +121,7 @@ pub(crate) fn record<'a>(
         upstream: visit.upstream_ns.map(std::time::Duration::from_nanos),
         trace_id: visit.trace.trace_id,
         failure: visit.failure.map(|(side, reason)| Failure { side, reason }),
+        extra,
         ..AccessRecord::begun(begun)
     }
 }

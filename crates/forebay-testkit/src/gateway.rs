@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use forebay_clock::Clock;
 use forebay_config::{Check, Inputs, Name, Settings, Spanned, load};
+use forebay_cors::CorsSettings;
 use forebay_discovery::file::FileReader;
 use forebay_discovery::{Answer, Discovery, Part, Place, Resolve, ResolveFailure, Target};
 use forebay_gateway::plan::Plan;
+use forebay_gateway::planning::{Sections, plan};
 use forebay_gateway::probe::{ProbeTls, Prober};
-use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes, plan};
+use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
 use forebay_gateway::{Gateway, GatewayError, Surroundings};
 use forebay_http::timer::Sweeper;
 use forebay_shutdown::{Event, Machine, Phase, Shutdown, Signal, Summary};
@@ -33,6 +35,8 @@ struct Root {
     service: BTreeMap<Name, ServiceSettings>,
     /// As in the product.
     route: Vec<Spanned<RouteSettings>>,
+    /// As in the product.
+    cors: BTreeMap<Name, CorsSettings>,
 }
 
 impl Root {
@@ -276,6 +280,8 @@ fn planned(toml: &str, files: Files<'_>) -> Plan {
     let inputs = Inputs { file: Some("forebay.toml".into()), files: &read, ..Inputs::default() };
     let loaded = load::<Root>(inputs).unwrap_or_else(|wrong| panic!("{}", wrong.render(Default::default())));
     let root = loaded.value;
-    let planned = plan(&root.gateway, root.service.iter(), &root.route, &read);
+    let sections =
+        Sections { gateway: &root.gateway, services: &root.service, routes: &root.route, cors: &root.cors };
+    let planned = plan(&sections, &read);
     planned.unwrap_or_else(|errors| panic!("{errors:?}"))
 }

@@ -4,7 +4,7 @@
 
 use forebay_config::{Diagnostics, Disk, Files, Inputs, Loaded, Style, load};
 use forebay_gateway::plan::Plan;
-use forebay_gateway::settings::{PlanError, plan};
+use forebay_gateway::planning::{PlanError, plan};
 
 use crate::cli::Configured;
 use crate::message::{Message, counted, wants_color};
@@ -40,8 +40,7 @@ pub(crate) fn read(configured: &Configured) -> Result<Loaded<Root>, Diagnostics>
 
 /// The gateway's plan, with the certificates that the configuration names.
 pub(crate) fn gateway_plan(loaded: &Loaded<Root>) -> Result<Plan, Vec<Message>> {
-    let root = &loaded.value;
-    let planned = plan(&root.gateway, root.service.iter(), &root.route, &|path| Disk.read(path));
+    let planned = plan(&loaded.value.sections(), &|path| Disk.read(path));
     planned.map_err(|errors| {
         let message = |PlanError { origin, problem, help }: PlanError| {
             Message::new(problem).at(origin.map(|origin| loaded.place(origin).to_string())).help(help)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use forebay_admin::AdminSettings;
 use forebay_config::{Check, Name, Settings, Spanned};
+use forebay_cors::CorsSettings;
+use forebay_gateway::planning::Sections;
 use forebay_gateway::settings::{
     GatewaySettings, RouteSettings, ServiceSettings, check_local_ports, check_routes,
 };
@@ -20,6 +22,8 @@ pub(crate) struct Root {
     pub(crate) service: BTreeMap<Name, ServiceSettings>,
     /// What goes where: `[[route]]`.
     pub(crate) route: Vec<Spanned<RouteSettings>>,
+    /// What pages of other origins may do: `[cors.NAME]`.
+    pub(crate) cors: BTreeMap<Name, CorsSettings>,
     /// Probes, metrics, and what the process knows about itself.
     pub(crate) admin: AdminSettings,
     /// How the process stops.
@@ -66,6 +70,11 @@ pub(crate) enum LogFormat {
 }
 
 impl Root {
+    /// What the gateway's plan is made of.
+    pub(crate) fn sections(&self) -> Sections<'_> {
+        Sections { gateway: &self.gateway, services: &self.service, routes: &self.route, cors: &self.cors }
+    }
+
     fn check(&self, check: &mut Check<'_, '_>) {
         check_routes(&self.route, check);
         let front = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));

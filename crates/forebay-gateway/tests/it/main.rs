@@ -2,6 +2,7 @@
 
 mod affinity;
 mod bodies;
+mod cors;
 mod departures;
 mod ejection;
 mod fields;

@@ -107,7 +107,11 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
         (_, Role::Service(name)) => say!("{:<10} the local port of service {name}", "listener"),
         (None, Role::Front) => {}
     }
+    if let Some(cors) = &decision.cors {
+        say!("{:<10} {:<38} cors.{}", "cors", cors.decision().outcome().text(), plan.cors[cors.place].name);
+    }
     match decision.verdict {
+        Verdict::Preflight(answer) => say!("{:<10} {} to the preflight", "answer", answer.status()),
         Verdict::Refuse(problem) => print_refusal(&problem),
         Verdict::Own => print_own(&plan, decision.route),
         Verdict::Forward(service) => print_service(&plan, decision.route, service),

@@ -1,0 +1,98 @@
+//! What outlives a configuration, found by name: what was learnt of a service or a policy stays true when another file is
+//! put in force, unless the setting it was learnt under has changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use forebay_clock::Moment;
+use forebay_cors::DeniedCalls;
+use forebay_retry::{
+    Breaker, BreakerSettings, Budget, BudgetSettings, Concurrency, Latencies, LimitSettings,
+};
+
+use crate::latencies::PeakLatencies;
+use crate::plan::{Plan, Service};
+
+/// By the names of services and of policies.
+#[derive(Default)]
+pub(crate) struct Kept {
+    services: BTreeMap<Arc<str>, KeptService>,
+    denied: BTreeMap<Arc<str>, Arc<Mutex<DeniedCalls>>>,
+}
+
+/// What is kept of a service, besides its endpoints.
+#[derive(Default)]
+struct KeptService {
+    budget: Learnt<BudgetSettings, Budget>,
+    breaker: Learnt<BreakerSettings, Breaker>,
+    concurrency: Learnt<LimitSettings, Concurrency>,
+    /// By the percentile that a hedge waits for.
+    latencies: Learnt<u32, Latencies>,
+    peaks: Arc<PeakLatencies>,
+}
+
+/// A service's state, as all cores share it.
+pub(crate) struct ServiceState {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) breaker: Option<Arc<Breaker>>,
+    pub(crate) concurrency: Option<Arc<Concurrency>>,
+    pub(crate) latencies: Option<Arc<Latencies>>,
+    pub(crate) peaks: Arc<PeakLatencies>,
+}
+
+/// State, and the setting it was learnt under.
+struct Learnt<S, T>(Option<(S, Arc<T>)>);
+
+impl<S, T> Default for Learnt<S, T> {
+    fn default() -> Self {
+        Learnt(None)
+    }
+}
+
+impl<S: Copy + PartialEq, T> Learnt<S, T> {
+    /// The state under this setting: the one there is, or a new one.
+    fn under(&mut self, setting: S, new: impl FnOnce(S) -> T) -> Arc<T> {
+        match &self.0 {
+            Some((known, state)) if *known == setting => state.clone(),
+            _ => {
+                let state = Arc::new(new(setting));
+                self.0 = Some((setting, state.clone()));
+                state
+            }
+        }
+    }
+
+    /// The same for what may be off.
+    fn if_set(&mut self, setting: Option<S>, new: impl FnOnce(S) -> T) -> Option<Arc<T>> {
+        if setting.is_none() {
+            self.0 = None;
+        }
+        setting.map(|setting| self.under(setting, new))
+    }
+}
+
+impl Kept {
+    /// Forgets what the plan does not name.
+    pub(crate) fn retain(&mut self, plan: &Plan) {
+        self.services.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
+        self.denied.retain(|name, _| plan.cors.iter().any(|policy| policy.name == *name));
+    }
+
+    /// The state of a service under its present settings.
+    pub(crate) fn service(&mut self, service: &Service, now: Moment) -> ServiceState {
+        let kept = self.services.entry(service.name.clone()).or_default();
+        let percentile = service.hedge.and_then(|hedge| hedge.percentile_permille());
+        ServiceState {
+            budget: kept.budget.under(service.budget, Budget::new),
+            breaker: kept.breaker.if_set(service.breaker, Breaker::new),
+            concurrency: kept.concurrency.if_set(service.limit, |limit| Concurrency::new(limit, now)),
+            latencies: kept.latencies.if_set(percentile, Latencies::new),
+            peaks: kept.peaks.clone(),
+        }
+    }
+
+    /// Who was denied by a policy.
+    pub(crate) fn denied(&mut self, policy: &Arc<str>) -> Arc<Mutex<DeniedCalls>> {
+        self.denied.entry(policy.clone()).or_default().clone()
+    }
+}
