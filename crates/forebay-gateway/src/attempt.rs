@@ -13,13 +13,12 @@ use forebay_http::reader::ReadError;
 use forebay_http::server::Request;
 use forebay_http::writer::Delimit;
 use forebay_http::{Method, Name, ResponseHead, Section};
-use forebay_retry::Ending;
+use forebay_retry::{Ending, Priority};
 
 use crate::forward::Errand;
 use crate::generation::Upstream;
 use crate::replay::Replay;
 use crate::stage::body_too_large;
-use crate::visit::Visit;
 
 /// How long an upstream may leave a 100 unsaid before the client is told to send its body anyway: curl waits as long.
 const CONTINUE_TIME: Duration = Duration::from_secs(1);
@@ -46,6 +45,17 @@ pub(crate) enum RestOfBody {
     /// Nothing: a part that was kept for another attempt did not go out before the answer came, and a body with a hole
     /// would be another body.
     Nothing,
+}
+
+/// What is noted of an attempt, for log and metrics.
+#[derive(Debug)]
+pub(crate) struct Note {
+    /// Which of the request's attempts it is; the first is 1.
+    pub(crate) number: u32,
+    /// Of the request's body, taken from the client so far.
+    pub(crate) bytes_in: u64,
+    /// From its start to its response's head, in nanoseconds.
+    pub(crate) upstream_ns: Option<u64>,
 }
 
 /// What happens next while a response is awaited.
@@ -77,14 +87,14 @@ pub(crate) async fn attempt(
     upstream: &Upstream,
     request: &mut Request<'_>,
     replay: &mut Replay,
-    visit: &mut Visit<'_>,
+    note: &mut Note,
 ) -> Outcome {
     let must_be_certain = !request.head.method().is_idempotent();
     let id = u64::from(upstream.id().0);
     let started = errand.core.now();
     let kept = errand.core.pool.take(id, started, must_be_certain);
     if let Some(connection) = kept {
-        match try_on(errand, connection, upstream, request, replay, visit, started).await {
+        match try_on(errand, connection, upstream, request, replay, note, started).await {
             Outcome::Failed(Ending::Broken | Ending::BrokenUnsent, _)
                 if !must_be_certain && replay.is_whole() => {}
             outcome => return outcome,
@@ -93,7 +103,7 @@ pub(crate) async fn attempt(
     match open(errand, upstream, request).await {
         Ok(connection) => {
             let started = errand.core.now();
-            try_on(errand, Box::new(connection), upstream, request, replay, visit, started).await
+            try_on(errand, Box::new(connection), upstream, request, replay, note, started).await
         }
         Err(outcome) => outcome,
     }
@@ -121,7 +131,7 @@ async fn try_on(
     upstream: &Upstream,
     request: &mut Request<'_>,
     replay: &mut Replay,
-    visit: &mut Visit<'_>,
+    note: &mut Note,
     started: Moment,
 ) -> Outcome {
     if let Some(authority) = &upstream.endpoint.endpoint.authority {
@@ -136,8 +146,9 @@ async fn try_on(
         None => delimit_request(request.head.method(), request.framing),
     };
     let until = errand.service.retry.attempt_deadline(started, errand.deadline);
-    tell_next_hop(errand, request.head.fields_mut(), until, started, visit.attempts);
+    tell_next_hop(errand, request.head.fields_mut(), until, started, note.number);
     let upgrade = errand.hop.upgrade.as_deref();
+    errand.sending();
     connection.start_request(&request.head, delimit, upgrade);
     let mut sending = Sending {
         replayed: 0,
@@ -151,10 +162,10 @@ async fn try_on(
     loop {
         let event =
             poll_fn(|cx| poll_event(cx, errand, &mut connection, request, replay, &mut sending)).await;
-        visit.bytes_in = replay.taken();
+        note.bytes_in = replay.taken();
         match event {
             Event::Head(head) if head.status() >= 200 || head.status() == 101 => {
-                visit.upstream_ns = Some(errand.core.now().since(started).as_nanos() as u64);
+                note.upstream_ns = Some(errand.core.now().since(started).as_nanos() as u64);
                 let is_sent = sending.replayed == replay.kept().len();
                 let rest = if is_sent { RestOfBody::FromClient } else { RestOfBody::Nothing };
                 return Outcome::Answered(connection, head, rest);
@@ -199,10 +210,14 @@ async fn try_on(
     }
 }
 
-/// How long we wait, and which attempt this is where it is not the first.
+/// How long we wait, how important it is, and which attempt this is where it is not the first.
 fn tell_next_hop(errand: &Errand<'_>, fields: &mut Section, until: Moment, now: Moment, attempt: u32) {
     fields.remove(Name::ForebayTimeoutMs);
     fields.add_number(Name::ForebayTimeoutMs, forebay_retry::left_ms(until, now));
+    if errand.priority != Priority::default() {
+        fields.remove(Name::ForebayPriority);
+        fields.add(Name::ForebayPriority, errand.priority.text().as_bytes());
+    }
     if let Some(count) = errand.nesting.tell(attempt) {
         fields.remove(Name::ForebayAttempt);
         fields.add_number(Name::ForebayAttempt, count.into());

@@ -8,10 +8,12 @@ use forebay_clock::Moment;
 use forebay_http::pool::Pool;
 use forebay_http::problem::Problem;
 use forebay_http::server::{Exchange, Peer, Request, ServerCore};
+use forebay_idempotency::Keys;
 use forebay_shutdown::Tally;
 use forebay_telemetry::access::AccessWriter;
 use forebay_telemetry::metrics::{self, Gauge};
 
+use crate::gateway::Keyring;
 use crate::generation::{CoreGeneration, Generation};
 use crate::stage::Role;
 use crate::{pipeline, visit};
@@ -24,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) metrics: metrics::Core,
     pub(crate) access: RefCell<Option<AccessWriter>>,
     pub(crate) tally: Tally,
+    keyring: Keyring,
     generation: RefCell<Rc<CoreGeneration>>,
     idle: Gauge,
     idle_told: std::cell::Cell<i64>,
@@ -36,6 +39,7 @@ impl Core {
         metrics: metrics::Core,
         access: Option<AccessWriter>,
         tally: Tally,
+        keyring: Keyring,
         mut rng: fastrand::Rng,
     ) -> Core {
         let pool = Pool::new(generation.plan.limits.upstream_idle_timeout);
@@ -48,6 +52,7 @@ impl Core {
             metrics,
             access: RefCell::new(access),
             tally,
+            keyring,
             generation: RefCell::new(generation),
             idle,
             idle_told: std::cell::Cell::new(0),
@@ -64,6 +69,11 @@ impl Core {
         self.pool.set_idle_timeout(generation.plan.limits.upstream_idle_timeout);
         let next = Rc::new(CoreGeneration::new(generation, &mut self.rng.borrow_mut()));
         *self.generation.borrow_mut() = next;
+    }
+
+    /// The way to the store of idempotency keys, if there is one.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.keyring.get()
     }
 
     pub(crate) fn now(&self) -> Moment {

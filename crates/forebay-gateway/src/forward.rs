@@ -5,25 +5,26 @@ use std::time::{Duration, SystemTime};
 
 use forebay_balance::{Pick, Request as PickRequest, Standing, Tried};
 use forebay_clock::Moment;
-use forebay_discovery::Met;
+use forebay_discovery::InFlight;
+use forebay_http::client::Connection;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::server::Request;
 use forebay_http::{Name, ResponseHead};
-use forebay_retry::{Attempt, Ending, Nesting, Reason, Verdict};
+use forebay_retry::{Attempt, Ending, LocalBudget, Nesting, Priority, Reason, Verdict};
 
+use crate::admission::{self, Trial};
 use crate::affinity::Affinity;
-use crate::attempt::{self, Outcome};
+use crate::attempt::{self, Note, Outcome, RestOfBody};
 use crate::core::Core;
 use crate::generation::{CoreGeneration, SharedService, Upstream, Upstreams};
 use crate::hop::Hop;
+use crate::keyed::{self, Keyed};
 use crate::pipeline::refuse;
 use crate::plan::{Limits, Route, Service};
-use crate::relay;
 use crate::replay::Replay;
 use crate::visit::Visit;
+use crate::{hedge, relay};
 
-/// How long an endpoint that could not be reached is left alone, where there is another.
-const SUSPECT_TIME: Duration = Duration::from_secs(1);
 /// What a client is told to wait for when a service has no endpoint.
 const RETRY_AFTER_S: u32 = 1;
 
@@ -40,8 +41,51 @@ pub(crate) struct Errand<'a> {
     pub(crate) is_in_a_hurry: bool,
     /// Which attempt of its caller's the request is.
     pub(crate) nesting: Nesting,
+    pub(crate) priority: Priority,
     pub(crate) affinity: Affinity,
     pub(crate) hop: Hop,
+    /// Leave to carry it out once, where it has an `Idempotency-Key`.
+    pub(crate) keyed: Option<Keyed>,
+}
+
+/// One endpoint for one attempt, and the breaker's leave to make it.
+pub(crate) struct Next<'e> {
+    pub(crate) pick: Pick,
+    pub(crate) trial: Trial<'e>,
+}
+
+/// An attempt that has ended.
+pub(crate) struct Ended<'e> {
+    pub(crate) upstream: &'e Upstream,
+    pub(crate) pick: Pick,
+    pub(crate) busy: InFlight<'e>,
+    pub(crate) outcome: Outcome,
+    pub(crate) note: Note,
+}
+
+/// What an errand remembers from attempt to attempt.
+pub(crate) struct Search {
+    pub(crate) tried: Tried,
+    pub(crate) replay: Replay,
+    /// Before the last attempt.
+    waited: Duration,
+}
+
+/// The answer that the client is to have.
+pub(crate) struct Found<'e> {
+    pub(crate) upstream: &'e Upstream,
+    pub(crate) connection: Box<Connection>,
+    pub(crate) head: ResponseHead,
+    pub(crate) rest: RestOfBody,
+    /// The endpoint is busy until the body is over.
+    pub(crate) busy: InFlight<'e>,
+}
+
+/// Why there is no answer of the service's.
+pub(crate) enum Halt {
+    ClientGone,
+    /// Ours instead; and how the last attempt ended, if there was one.
+    Refused(Box<Problem>, Option<Ending>),
 }
 
 /// Has the service at `place` answer the request.
@@ -60,6 +104,8 @@ pub(crate) async fn forward(
     let deadline = forebay_retry::shortened(own, request.received, fields.get(Name::ForebayTimeoutMs));
     let nesting = Nesting::read(fields.get(Name::ForebayAttempt));
     fields.remove(Name::ForebayAttempt);
+    let priority = fields.get(Name::ForebayPriority).and_then(Priority::read).unwrap_or(route.priority);
+    fields.remove(Name::ForebayPriority);
     let errand = Errand {
         core,
         generation,
@@ -70,83 +116,202 @@ pub(crate) async fn forward(
         deadline,
         is_in_a_hurry: deadline < own,
         nesting,
+        priority,
         affinity: Affinity::of(&plan.services[place], route, &request.head, visit.client.address),
         hop,
+        keyed: None,
     };
     request.body.limit(route.body_bytes_max);
-    let upstreams = generation.upstreams(place, &mut core.rng.borrow_mut());
-    errand.run(&upstreams, request, visit).await;
+    match &route.idempotency {
+        // Boxed, as all that is rare: every request carries the room for what is not.
+        Some(policy) => Box::pin(keyed::run(errand, policy, request, visit)).await,
+        None => errand.run(request, visit).await,
+    }
     visit.bytes_out = request.responder.body().body_bytes();
 }
 
 impl Errand<'_> {
-    async fn run(&self, upstreams: &Upstreams, request: &mut Request<'_>, visit: &mut Visit<'_>) {
-        let shared = &self.generation.shared.services[self.place];
-        let budget = &self.generation.services[self.place].budget;
-        budget.deposit(request.received);
+    /// Asks the service until there is an answer or a reason to give up, and gives the client either.
+    pub(crate) async fn run(&self, request: &mut Request<'_>, visit: &mut Visit<'_>) {
+        self.budget().deposit(request.received);
         if self.deadline <= request.received {
             return refuse(&mut request.responder, request.timer, &expired(), visit).await;
         }
-        let mut waited = Duration::ZERO;
-        let mut tried = Tried::default();
-        let mut replay = Replay::new(self.service.retry.attempts_max, request.head.method(), request.framing);
-        let Some(mut pick) = self.pick(upstreams, &tried, request.received) else {
-            return refuse(&mut request.responder, request.timer, &self.no_endpoint(), visit).await;
+        let permit = match admission::permit(self, request.received) {
+            Ok(permit) => permit,
+            Err(problem) => return refuse(&mut request.responder, request.timer, &problem, visit).await,
         };
-        loop {
-            visit.attempts += 1;
-            if pick.standing == Standing::Panicked {
-                shared.metrics.panics.inc(self.core.metrics);
+        let upstreams = self.generation.upstreams(self.place, &mut self.core.rng.borrow_mut());
+        let found = self.seek(&upstreams, request, visit).await;
+        if let Some(permit) = &permit {
+            admission::tell(permit, &found, self.core.now());
+        }
+        match found {
+            Ok(found) => relay::response(self, found, request, visit).await,
+            Err(Halt::ClientGone) => {
+                visit.failure = Some((forebay_telemetry::access::Side::Client, "client-gone"));
             }
-            let upstream = &upstreams.balancer.endpoints()[pick.index];
+            Err(Halt::Refused(problem, _)) => {
+                refuse(&mut request.responder, request.timer, &problem, visit).await;
+            }
+        }
+    }
+
+    async fn seek<'e>(
+        &'e self,
+        upstreams: &'e Upstreams,
+        request: &mut Request<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<Found<'e>, Halt> {
+        let replay = Replay::new(self.service.retry.attempts_max, request.head.method(), request.framing);
+        let mut search = Search { tried: Tried::default(), replay, waited: Duration::ZERO };
+        let trial = Trial::of(self, request.received).map_err(Halt::ours)?;
+        let pick = self.pick(upstreams, &search.tried, request.received);
+        let mut next = Next { pick: pick.ok_or_else(|| Halt::ours(self.no_endpoint()))?, trial };
+        loop {
+            let ended = self.attempt(upstreams, next, &mut search, request, visit).await;
+            let Ended { upstream, pick, busy, outcome, note } = ended;
             visit.endpoint = Some(upstream.endpoint.endpoint.address);
-            upstream.metrics.attempts.inc(self.core.metrics);
-            let busy = upstream.endpoint.live.enter();
-            let began = self.core.now();
-            let outcome = attempt::attempt(self, upstream, request, &mut replay, visit).await;
-            let (ending, problem) = match outcome {
+            (visit.bytes_in, visit.upstream_ns) = (note.bytes_in, note.upstream_ns);
+            let again = match outcome {
                 Outcome::Answered(connection, mut head, rest) => {
-                    upstream.endpoint.live.trust();
-                    self.record(upstream, Met::Answer(head.status()), self.core.now() - began, shared);
-                    let ending = answered(&head);
-                    let token = upstreams.balancer.fleet().token(pick.index);
-                    self.affinity.keep(self.service, token, request.head.scheme(), &mut head);
-                    let again =
-                        self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit);
-                    let Ok((next, wait)) = again else {
-                        return relay::response(self, upstream, connection, (head, rest), request, visit)
-                            .await;
-                    };
-                    drop((busy, connection));
-                    (pick, waited) = (next, wait);
-                    request.timer.sleep_until(self.core.now() + wait).await;
-                    continue;
+                    match self.again(answered(&head), upstreams, &mut search, pick, request, visit) {
+                        Ok(again) => again,
+                        Err(_) => {
+                            let token = upstreams.balancer.fleet().token(pick.index);
+                            self.affinity.keep(self.service, token, request.head.scheme(), &mut head);
+                            return Ok(Found { upstream, connection, head, rest, busy });
+                        }
+                    }
                 }
-                Outcome::ClientGone => {
-                    visit.failure = Some((forebay_telemetry::access::Side::Client, "client-gone"));
-                    return;
+                Outcome::Failed(ending, mut problem) => {
+                    match self.again(ending, upstreams, &mut search, pick, request, visit) {
+                        Ok(again) => again,
+                        Err(reason) => {
+                            explain(&mut problem, reason, visit.attempts);
+                            // What may have been done once is not to be asked for again.
+                            problem.retryable &= request.head.method().is_idempotent() || !ending.was_sent();
+                            return Err(Halt::Refused(Box::new(problem), Some(ending)));
+                        }
+                    }
                 }
+                Outcome::ClientGone => return Err(Halt::ClientGone),
                 Outcome::Refused(problem) => {
                     // Where the next request would begin is not known.
                     request.responder.close_after();
-                    return refuse(&mut request.responder, request.timer, &problem, visit).await;
+                    return Err(Halt::ours(problem));
                 }
-                Outcome::Failed(ending, problem) => (ending, problem),
             };
             drop(busy);
-            self.missed(upstream, ending, began, shared);
-            match self.decide(ending, upstreams, &mut tried, pick, request, &replay, waited, visit) {
-                Ok((next, wait)) => {
-                    (pick, waited) = (next, wait);
-                    request.timer.sleep_until(self.core.now() + wait).await;
-                }
-                Err(reason) => {
-                    let mut problem = explain(problem, reason, visit.attempts);
-                    // What may have been done once is not to be asked for again.
-                    problem.retryable &= request.head.method().is_idempotent() || !ending.was_sent();
-                    return refuse(&mut request.responder, request.timer, &problem, visit).await;
-                }
+            (next, search.waited) = again;
+            request.timer.sleep_until(self.core.now() + search.waited).await;
+        }
+    }
+
+    /// Makes the attempt, and a second beside it where the service is hedged and the first takes long.
+    async fn attempt<'e>(
+        &'e self,
+        upstreams: &'e Upstreams,
+        next: Next<'e>,
+        search: &mut Search,
+        request: &mut Request<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Ended<'e> {
+        visit.attempts += 1;
+        match hedge::due(self, upstreams, request, visit.attempts) {
+            Some(due) => Box::pin(hedge::race(self, upstreams, next, due, search, request, visit)).await,
+            None => self.make(upstreams, next, request, &mut search.replay, visit.attempts).await,
+        }
+    }
+
+    /// Makes one attempt and remembers how it went.
+    pub(crate) async fn make<'e>(
+        &'e self,
+        upstreams: &'e Upstreams,
+        next: Next<'e>,
+        request: &mut Request<'_>,
+        replay: &mut Replay,
+        number: u32,
+    ) -> Ended<'e> {
+        let Next { pick, trial } = next;
+        let metrics = &self.shared().metrics;
+        if pick.standing == Standing::Panicked {
+            metrics.panics.inc(self.core.metrics);
+        }
+        let upstream = &upstreams.balancer.endpoints()[pick.index];
+        upstream.metrics.attempts.inc(self.core.metrics);
+        let busy = upstream.endpoint.live.enter();
+        let began = self.core.now();
+        let mut note = Note { number, bytes_in: replay.taken(), upstream_ns: None };
+        let outcome = attempt::attempt(self, upstream, request, replay, &mut note).await;
+        self.learn(upstream, &outcome, trial, began, number);
+        Ended { upstream, pick, busy, outcome, note }
+    }
+
+    pub(crate) fn pick(&self, upstreams: &Upstreams, tried: &Tried, now: Moment) -> Option<Pick> {
+        let Affinity { key, session } = self.affinity;
+        let request = PickRequest { key, session, ..PickRequest::new(now, tried) };
+        upstreams.balancer.pick(&request, &mut self.core.rng.borrow_mut())
+    }
+
+    /// Whether the request is tried again: where, and not before when.
+    fn again<'e>(
+        &'e self,
+        ending: Ending,
+        upstreams: &Upstreams,
+        search: &mut Search,
+        last: Pick,
+        request: &Request<'_>,
+        visit: &Visit<'_>,
+    ) -> Result<(Next<'e>, Duration), Reason> {
+        let now = self.core.now();
+        let facts = Attempt {
+            number: visit.attempts,
+            ending,
+            idempotent: request.head.method().is_idempotent(),
+            body_replayable: search.replay.is_whole(),
+            answered: request.responder.has_started(),
+            another_endpoint: false,
+            deadline: self.deadline,
+            waited: search.waited,
+            is_retry_of_caller: self.nesting.is_retry(),
+        };
+        if let Some(reason) = self.service.retry.objection(&facts) {
+            return Err(reason);
+        }
+        let trial = Trial::of(self, now).map_err(|_| Reason::CircuitOpen)?;
+        // Only now: a turn that is not taken would skew the round.
+        search.tried.insert(last.index);
+        let pick = self.pick(upstreams, &search.tried, now).unwrap_or(last);
+        let facts = Attempt { another_endpoint: pick.standing == Standing::Untried, ..facts };
+        let metrics = &self.shared().metrics;
+        match self.service.retry.decide(&facts, self.budget(), now, &mut self.core.rng.borrow_mut()) {
+            Verdict::Again { after } => {
+                metrics.retries.inc(self.core.metrics);
+                Ok((Next { pick, trial }, after))
             }
+            Verdict::Stop(reason) => {
+                if reason == Reason::BudgetExhausted {
+                    metrics.denied.inc(self.core.metrics);
+                }
+                Err(reason)
+            }
+        }
+    }
+
+    /// What all cores share of the service.
+    pub(crate) fn shared(&self) -> &SharedService {
+        &self.generation.shared.services[self.place]
+    }
+
+    pub(crate) fn budget(&self) -> &LocalBudget {
+        &self.generation.services[self.place].budget
+    }
+
+    /// To be called before a byte of the request is written to an endpoint.
+    pub(crate) fn sending(&self) {
+        if let Some(keyed) = &self.keyed {
+            keyed.sending();
         }
     }
 
@@ -158,94 +323,6 @@ impl Errand<'_> {
         }
     }
 
-    /// Remembers that an attempt brought no response.
-    fn missed(&self, upstream: &Upstream, ending: Ending, began: Moment, shared: &SharedService) {
-        upstream.metrics.failures.inc(self.core.metrics);
-        let now = self.core.now();
-        if ending != Ending::TimedOut {
-            upstream.endpoint.live.suspect_until(now + SUSPECT_TIME);
-        } else if self.is_in_a_hurry {
-            // Or else a stranger could have endpoints ejected by giving them no time.
-            return;
-        }
-        self.record(upstream, Met::Nothing, now - began, shared);
-    }
-
-    /// Remembers what an attempt met, for good or bad.
-    fn record(&self, upstream: &Upstream, met: Met, took: Duration, shared: &SharedService) {
-        if let Some(latency) = &upstream.latency {
-            match met {
-                Met::Answer(status) if status < 500 => latency.observe(self.core.now(), took),
-                _ => latency.observe_failure(self.core.now(), took),
-            }
-        }
-        let Some(settings) = &self.service.definition.outlier else { return };
-        let live = &upstream.endpoint.live;
-        let Some(ejection) = shared.live.record(live, settings, met, self.core.now()) else { return };
-        shared.metrics.ejections.inc(self.core.metrics);
-        tracing::warn!(
-            service = &*self.service.name,
-            endpoint = %upstream.endpoint.endpoint.address,
-            cause = %ejection.cause,
-            for_s = ejection.until.since(self.core.now()).as_secs(),
-            "endpoint is left alone"
-        );
-    }
-
-    fn pick(&self, upstreams: &Upstreams, tried: &Tried, now: Moment) -> Option<Pick> {
-        let Affinity { key, session } = self.affinity;
-        let request = PickRequest { key, session, ..PickRequest::new(now, tried) };
-        upstreams.balancer.pick(&request, &mut self.core.rng.borrow_mut())
-    }
-
-    /// Whether the request is tried again: where, and not before when.
-    #[expect(clippy::too_many_arguments, reason = "the facts of one attempt; they have no other home")]
-    fn decide(
-        &self,
-        ending: Ending,
-        upstreams: &Upstreams,
-        tried: &mut Tried,
-        last: Pick,
-        request: &Request<'_>,
-        replay: &Replay,
-        waited: Duration,
-        visit: &Visit<'_>,
-    ) -> Result<(Pick, Duration), Reason> {
-        let now = self.core.now();
-        let facts = Attempt {
-            number: visit.attempts,
-            ending,
-            idempotent: request.head.method().is_idempotent(),
-            body_replayable: replay.is_whole(),
-            answered: request.responder.has_started(),
-            another_endpoint: false,
-            deadline: self.deadline,
-            waited,
-            is_retry_of_caller: self.nesting.is_retry(),
-        };
-        if let Some(reason) = self.service.retry.objection(&facts) {
-            return Err(reason);
-        }
-        // Only now: a turn that is not taken would skew the round.
-        tried.insert(last.index);
-        let next = self.pick(upstreams, tried, now).unwrap_or(last);
-        let facts = Attempt { another_endpoint: next.standing == Standing::Untried, ..facts };
-        let metrics = &self.generation.shared.services[self.place].metrics;
-        let budget = &self.generation.services[self.place].budget;
-        match self.service.retry.decide(&facts, budget, now, &mut self.core.rng.borrow_mut()) {
-            Verdict::Again { after } => {
-                metrics.retries.inc(self.core.metrics);
-                Ok((next, after))
-            }
-            Verdict::Stop(reason) => {
-                if reason == Reason::BudgetExhausted {
-                    metrics.denied.inc(self.core.metrics);
-                }
-                Err(reason)
-            }
-        }
-    }
-
     fn no_endpoint(&self) -> Problem {
         let detail = format!("service {} has no endpoint at present", self.service.name);
         let problem = Problem::new(503, "no-endpoint", Fault::Upstream, detail);
@@ -253,8 +330,14 @@ impl Errand<'_> {
     }
 }
 
+impl Halt {
+    fn ours(problem: Problem) -> Halt {
+        Halt::Refused(Box::new(problem), None)
+    }
+}
+
 /// The ending that a whole response head is.
-fn answered(head: &ResponseHead) -> Ending {
+pub(crate) fn answered(head: &ResponseHead) -> Ending {
     let field = head.fields().get(Name::RetryAfter);
     let retry_after = field.and_then(|value| forebay_retry::retry_after(value, SystemTime::now()));
     Ending::Answered { status: head.status(), retry_after }
@@ -267,10 +350,9 @@ fn expired() -> Problem {
 }
 
 /// Says with the failure why it was left at that.
-fn explain(mut problem: Problem, reason: Reason, attempts: u32) -> Problem {
+fn explain(problem: &mut Problem, reason: Reason, attempts: u32) {
     if reason != Reason::NotRetried {
         let times = if attempts == 1 { "attempt" } else { "attempts" };
         problem.detail = format!("{} ({attempts} {times}; {reason})", problem.detail);
     }
-    problem
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use forebay_clock::Clock;
@@ -13,6 +13,7 @@ use forebay_discovery::{Definitions, Discovery};
 use forebay_http::date::DateCache;
 use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
+use forebay_idempotency::Keys;
 use forebay_shutdown::Shutdown;
 use forebay_telemetry::TelemetryError;
 use forebay_telemetry::access::AccessLog;
@@ -57,6 +58,25 @@ pub struct Surroundings {
     pub probe_tls: ProbeTls,
     /// Says when to stop.
     pub shutdown: Shutdown,
+    /// The way to the store of idempotency keys.
+    pub keyring: Keyring,
+}
+
+/// The way to the store of idempotency keys, once there is one: a store is opened when the first route needs it. Without
+/// it, requests with a key are refused.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring(Arc<OnceLock<Keys>>);
+
+impl Keyring {
+    /// Hands it to all cores; the first that is set stays.
+    pub fn set(&self, keys: Keys) {
+        let _ = self.0.set(keys);
+    }
+
+    /// The way, if there is one.
+    pub fn get(&self) -> Option<&Keys> {
+        self.0.get()
+    }
 }
 
 /// Why the gateway could not start.
@@ -210,7 +230,9 @@ fn start_worker(
         };
         let access = access.map(|access| access.writer(metrics));
         let tally = surroundings.shutdown.tally();
-        let core = Rc::new(Core::new(server, generation, metrics, access, tally, fastrand::Rng::new()));
+        let keyring = surroundings.keyring.clone();
+        let rng = fastrand::Rng::new();
+        let core = Rc::new(Core::new(server, generation, metrics, access, tally, keyring, rng));
         runtime.block_on(worker.run(core))
     };
     std::thread::Builder::new().name("core".to_owned()).spawn(body).map_err(GatewayError::Worker)

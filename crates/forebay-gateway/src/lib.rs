@@ -3,6 +3,7 @@
 //! [`plan`] is what the configuration comes to; [`stage`] decides on a request by it; the pipeline carries the
 //! decision out. [`Gateway`] runs one such pipeline per core.
 
+mod admission;
 mod affinity;
 mod attempt;
 mod core;
@@ -10,10 +11,13 @@ mod cors;
 mod forward;
 mod gateway;
 mod generation;
+mod hedge;
 mod hop;
 pub mod internal;
 mod kept;
+mod keyed;
 mod latencies;
+mod learning;
 pub mod listener;
 pub mod path;
 pub mod pattern;
@@ -31,5 +35,5 @@ mod telemetry;
 mod visit;
 mod worker;
 
-pub use gateway::{Gateway, GatewayError, Surroundings};
+pub use gateway::{Gateway, GatewayError, Keyring, Surroundings};
 pub use generation::Generation;

@@ -70,10 +70,21 @@ pub(crate) async fn refuse(
         // To read what is too large only to keep the connection would be the greater cost.
         responder.close_after();
     }
-    let (mut head, body) = problem.response();
+    let (head, body) = problem.response();
+    answer(responder, timer, head, &body, visit).await;
+}
+
+/// Answers with a response held whole.
+pub(crate) async fn answer(
+    responder: &mut Responder<'_>,
+    timer: &Timer,
+    mut head: ResponseHead,
+    body: &[u8],
+    visit: &mut Visit<'_>,
+) {
     visit.dress(&mut head);
     // Boxed, as all that is rare: every request carries the room for what is not.
-    Box::pin(send_own(responder, timer, head, &body, visit)).await;
+    Box::pin(send_own(responder, timer, head, body, visit)).await;
 }
 
 async fn send_own(
@@ -91,7 +102,7 @@ async fn send_own(
 }
 
 async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit<'_>) {
-    let (mut head, body) = match &route.answer {
+    let (head, body) = match &route.answer {
         Answer::Redirect { status, to } => {
             let mut head = ResponseHead::new(*status);
             head.fields_mut().append("location", location(route, to, &request.head).as_bytes());
@@ -104,8 +115,7 @@ async fn answer_self(route: &Route, request: &mut Request<'_>, visit: &mut Visit
         }
         Answer::Service(_) => return,
     };
-    visit.dress(&mut head);
-    send_own(&mut request.responder, request.timer, head, body.as_bytes(), visit).await;
+    answer(&mut request.responder, request.timer, head, body.as_bytes(), visit).await;
 }
 
 /// The redirect's target, with what the pattern's `*` matched in place of its own, and the query kept.

@@ -117,6 +117,8 @@ pub struct Route {
     pub body_bytes_max: u64,
     /// Who is served first when there is too much.
     pub priority: Priority,
+    /// Whether a POST with a key runs once.
+    pub idempotency: Option<Arc<forebay_idempotency::Policy>>,
 }
 
 /// Who answers a route's requests.
@@ -205,6 +207,7 @@ impl Plan {
                 timeout,
                 body_bytes_max,
                 priority: Priority::default(),
+                idempotency: None,
             })
         }));
         Ok(Plan { limits, tls, trusted_proxies, routes, services, cors, cors_default, router })

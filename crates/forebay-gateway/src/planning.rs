@@ -134,15 +134,17 @@ fn route(settings: &RouteSettings, sections: &Sections<'_>) -> Option<Route> {
         let RespondSettings { status, content_type, body } = settings.respond.clone()?;
         Answer::Static { status, content_type: content_type.0, body }
     };
+    let timeout = settings.timeout.unwrap_or(timeout);
     let name = settings.name.as_ref().map_or_else(|| pattern.to_string(), |name| name.value.to_string());
     Some(Route {
         name: name.into(),
         pattern,
         answer,
         cors: settings.cors.as_ref().or(gateway.cors.as_ref()).and_then(|name| place_in(cors, name)),
-        timeout: settings.timeout.unwrap_or(timeout),
+        timeout,
         body_bytes_max: settings.max_body.unwrap_or(gateway.max_body).0,
         priority: settings.priority,
+        idempotency: settings.idempotency.as_ref().map(|settings| Arc::new(settings.policy(timeout))),
     })
 }
 

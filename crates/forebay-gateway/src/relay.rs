@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use forebay_clock::Moment;
 use forebay_http::body::{Incoming, Outgoing, RelayError, poll_relay};
 use forebay_http::client::Connection;
@@ -11,25 +12,26 @@ use forebay_http::framing::{self, Framing};
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::server::Request;
 use forebay_http::timer::Timer;
+use forebay_http::writer::WriteError;
 use forebay_http::{Name, ResponseHead, forwarded};
 use forebay_shutdown::Kind;
 use forebay_telemetry::access::Side;
 
 use crate::attempt::RestOfBody;
-use crate::forward::Errand;
+use crate::forward::{Errand, Found};
 use crate::generation::Upstream;
-use crate::pipeline::refuse;
+use crate::keyed;
+use crate::pipeline::{answer, refuse};
 use crate::visit::Visit;
 
 /// Gives the client the response whose head has arrived.
 pub(crate) async fn response(
     errand: &Errand<'_>,
-    upstream: &Upstream,
-    mut connection: Box<Connection>,
-    (mut head, rest): (ResponseHead, RestOfBody),
+    found: Found<'_>,
     request: &mut Request<'_>,
     visit: &mut Visit<'_>,
 ) {
+    let Found { upstream, mut connection, mut head, rest, busy: _busy } = found;
     let framing = match connection.start_response(&head, request.head.method()) {
         Ok(framing) => framing,
         Err(error) => {
@@ -43,6 +45,21 @@ pub(crate) async fn response(
         // Boxed, as all that is rare: every request carries the room for what is not.
         return Box::pin(switch(errand, connection, head, request, visit)).await;
     }
+    let mut prefix = Vec::new();
+    if let Some(keyed) = &errand.keyed {
+        let kept = keyed::keep(errand, keyed, &mut connection, (&head, framing), request.timer);
+        match Box::pin(kept).await {
+            keyed::Kept::Whole(body) => {
+                put_back(errand, upstream, connection);
+                head.fields_mut().add(Name::Via, forwarded::VIA.as_bytes());
+                return answer(&mut request.responder, request.timer, head, &body, visit).await;
+            }
+            keyed::Kept::Passed(begun) => prefix = begun,
+            keyed::Kept::Failed(problem) => {
+                return refuse(&mut request.responder, request.timer, &problem, visit).await;
+            }
+        }
+    }
     visit.status = Some(head.status());
     let length = match framing {
         Framing::None => framing::declared_length(&head),
@@ -54,6 +71,7 @@ pub(crate) async fn response(
     request.responder.start(head, length);
     let mut rest_of_request = rest == RestOfBody::FromClient && !request.body.is_over();
     let mut progress = Progress::new(request.timer, quiet);
+    let mut prefix = Bytes::from(prefix);
     let relayed = poll_fn(|cx| {
         let (mut from, mut to) = connection.halves();
         if rest_of_request {
@@ -67,6 +85,13 @@ pub(crate) async fn response(
                 Poll::Ready(_) => rest_of_request = false,
             }
         }
+        if !prefix.is_empty() {
+            match poll_prefix(cx, &mut prefix, request.responder.body()) {
+                Poll::Ready(Ok(())) => progress.made(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(RelayError::Sink(error)))),
+                Poll::Pending => return progress.poll_stalled(cx).map(|()| None),
+            }
+        }
         match poll_relay(cx, &mut from, request.responder.body(), |_| progress.made()) {
             Poll::Ready(relayed) => Poll::Ready(Some(relayed)),
             Poll::Pending => progress.poll_stalled(cx).map(|()| None),
@@ -74,11 +99,7 @@ pub(crate) async fn response(
     })
     .await;
     match relayed {
-        Some(Ok(())) => {
-            if connection.is_reusable() {
-                errand.core.pool.put(u64::from(upstream.id().0), connection, errand.core.now());
-            }
-        }
+        Some(Ok(())) => put_back(errand, upstream, connection),
         // All that is left is to pass on what did come and to break off: the client sees that the body is not whole.
         Some(Err(RelayError::Source(_))) => {
             visit.failure = Some((Side::Upstream, "upstream-broken-midway"));
@@ -90,12 +111,36 @@ pub(crate) async fn response(
     }
 }
 
+/// Keeps a connection whose response is whole for the next request.
+fn put_back(errand: &Errand<'_>, upstream: &Upstream, connection: Box<Connection>) {
+    if connection.is_reusable() {
+        errand.core.pool.put(u64::from(upstream.id().0), connection, errand.core.now());
+    }
+}
+
+/// Sends what was read before the response began.
+fn poll_prefix(
+    cx: &mut Context<'_>,
+    prefix: &mut Bytes,
+    to: &mut Outgoing<'_>,
+) -> Poll<Result<(), WriteError>> {
+    while !prefix.is_empty() {
+        let count = ready!(to.poll_body(cx, prefix))?;
+        drop(prefix.split_to(count));
+    }
+    Poll::Ready(Ok(()))
+}
+
 /// How long neither side may be silent. The route's patience, except for event streams, which are silent by nature.
 fn quiet_time(errand: &Errand<'_>, head: &ResponseHead) -> Duration {
-    let is_event_stream = head.fields().get(Name::ContentType).is_some_and(|media_type| {
+    if is_event_stream(head) { errand.limits.stream_idle_timeout } else { errand.route.timeout }
+}
+
+/// Whether it is silent by nature.
+pub(crate) fn is_event_stream(head: &ResponseHead) -> bool {
+    head.fields().get(Name::ContentType).is_some_and(|media_type| {
         media_type.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
-    });
-    if is_event_stream { errand.limits.stream_idle_timeout } else { errand.route.timeout }
+    })
 }
 
 /// Switches protocols and carries bytes both ways until both ends are done.

@@ -8,6 +8,7 @@ use forebay_config::{
     ByteSize, Check, FilePath, Name, Node, OneOrMany, Problem, Reader, Settings, Shape, Spanned, Value,
 };
 use forebay_discovery::DiscoverySettings;
+use forebay_idempotency::IdempotencySettings;
 use forebay_retry::{Priority, ResilienceSettings, RetrySettings};
 use ipnet::IpNet;
 
@@ -139,6 +140,9 @@ pub struct RouteSettings {
     /// What pages of other origins may do: a `[cors.NAME]`.
     #[setting(refers_to = "cors", example = "storefront")]
     pub cors: Option<Spanned<Name>>,
+    /// Runs a POST or PATCH with an `Idempotency-Key` once, however often it is sent.
+    #[setting(example = "subject")]
+    pub idempotency: Option<IdempotencySettings>,
     /// As `timeout` in [gateway], for this route.
     #[setting(min = "1ms", max = "1h")]
     pub timeout: Option<Duration>,
@@ -220,6 +224,11 @@ impl RedirectSettings {
 
 impl RouteSettings {
     fn check(&self, check: &mut Check<'_, '_>) {
+        if self.idempotency.is_some() && self.service.is_none() {
+            check
+                .error("idempotency", "this route has no service whose answers could be kept")
+                .help("remove it, or give the route a `service`");
+        }
         let written: Vec<&str> =
             ["service", "redirect", "respond"].into_iter().filter(|key| check.is_written(key)).collect();
         match written.as_slice() {

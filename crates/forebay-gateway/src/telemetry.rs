@@ -1,6 +1,7 @@
 //! The gateway's metric families, and the handles that routes, services and endpoints hold.
 
 use forebay_cors::{CorsFamilies, CorsMetrics};
+use forebay_retry::Priority;
 use forebay_telemetry::metrics::{
     Buckets, Counter, Desc, Family, Gauge, Grid, Histogram, MethodLabel, Registry, StatusClass, Unit,
 };
@@ -41,6 +42,15 @@ const EJECTIONS: Desc<1> = Desc::new(
     "Endpoints left alone for a while after too many failures in a row.",
     ["service"],
 );
+const HEDGES: Desc<1> =
+    Desc::new("http_upstream_hedges", "Second attempts beside one that took long.", ["service"]);
+const CUT_OFF: Desc<1> =
+    Desc::new("http_upstream_cut_off", "Attempts that an open circuit breaker did not allow.", ["service"]);
+const SHED: Desc<2> = Desc::new(
+    "http_upstream_shed",
+    "Requests refused because the service had as many in flight as it can work on.",
+    ["service", "priority"],
+);
 const CONNECTS: Desc<1> =
     Desc::new("http_upstream_connects", "Connections opened to endpoints.", ["service"]);
 const IDLE: Desc<0> =
@@ -58,6 +68,9 @@ pub(crate) struct Families {
     denied: Family<Counter, 1>,
     panics: Family<Counter, 1>,
     ejections: Family<Counter, 1>,
+    hedges: Family<Counter, 1>,
+    cut_off: Family<Counter, 1>,
+    shed: Family<Counter, 2>,
     connects: Family<Counter, 1>,
     idle: Family<Gauge, 0>,
     cors: CorsFamilies,
@@ -76,6 +89,9 @@ impl Families {
             denied: registry.counters(DENIED),
             panics: registry.counters(PANICS),
             ejections: registry.counters(EJECTIONS),
+            hedges: registry.counters(HEDGES),
+            cut_off: registry.counters(CUT_OFF),
+            shed: registry.counters(SHED),
             connects: registry.counters(CONNECTS),
             idle: registry.gauges(IDLE),
             cors: CorsFamilies::new(registry),
@@ -92,6 +108,9 @@ impl Families {
             denied: self.denied.series([service]),
             panics: self.panics.series([service]),
             ejections: self.ejections.series([service]),
+            hedges: self.hedges.series([service]),
+            cut_off: self.cut_off.series([service]),
+            shed: Priority::ALL.map(|priority| self.shed.series([service, priority.text()])),
             connects: self.connects.series([service]),
         }
     }
@@ -132,7 +151,16 @@ pub(crate) struct ServiceMetrics {
     pub(crate) denied: Counter,
     pub(crate) panics: Counter,
     pub(crate) ejections: Counter,
+    pub(crate) hedges: Counter,
+    pub(crate) cut_off: Counter,
+    shed: [Counter; Priority::ALL.len()],
     pub(crate) connects: Counter,
+}
+
+impl ServiceMetrics {
+    pub(crate) fn shed_of(&self, priority: Priority) -> &Counter {
+        &self.shed[priority as usize]
+    }
 }
 
 /// What an endpoint holds.

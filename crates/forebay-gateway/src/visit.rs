@@ -22,6 +22,8 @@ pub(crate) struct Visit<'p> {
     pub(crate) service: Option<usize>,
     /// What pages of other origins may make of the answer.
     pub(crate) cors: Option<CrossOrigin<'p>>,
+    /// What became of its `Idempotency-Key`.
+    pub(crate) idempotency: Option<&'static str>,
     /// Where the last attempt went.
     pub(crate) endpoint: Option<std::net::SocketAddr>,
     pub(crate) attempts: u32,
@@ -45,6 +47,7 @@ impl Visit<'_> {
             route: None,
             service: None,
             cors: None,
+            idempotency: None,
             endpoint: None,
             attempts: 0,
             status: None,
@@ -102,6 +105,9 @@ pub(crate) fn record<'a>(
     let mut extra = Extra::new();
     if let Some(outcome) = visit.cors.as_ref().and_then(CrossOrigin::outcome) {
         extra.push("cors", outcome);
+    }
+    if let Some(outcome) = visit.idempotency {
+        extra.push("idempotency", outcome);
     }
     let begun = SystemTime::now().checked_sub(duration).unwrap_or(SystemTime::UNIX_EPOCH);
     AccessRecord {

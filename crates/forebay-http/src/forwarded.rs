@@ -55,6 +55,7 @@ fn forget_claims(head: &mut RequestHead) {
                 | Name::XForwardedPort
                 | Name::XRealIp
                 | Name::ForebayAttempt
+                | Name::ForebayPriority
         )
     });
 }

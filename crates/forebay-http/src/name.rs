@@ -63,6 +63,7 @@ names! {
     IdempotencyKey = "idempotency-key",
     RetryAfter = "retry-after",
     ForebayAttempt = "forebay-attempt",
+    ForebayPriority = "forebay-priority",
     ForebayTimeoutMs = "forebay-timeout-ms",
 }
 

@@ -18,6 +18,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// From the least to the greatest.
+    pub const ALL: [Priority; 3] = [Priority::Low, Priority::Normal, Priority::High];
+
     /// From the field of a caller that is believed; from anybody else it is to be left out. `None` for what is no
     /// priority: then the route's holds.
     pub fn read(field: &[u8]) -> Option<Priority> {
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_priority_reads_back_and_nothing_else_does() {
-        for priority in [Priority::Low, Priority::Normal, Priority::High] {
+        for priority in Priority::ALL {
             assert_eq!(Priority::read(priority.text().as_bytes()), Some(priority));
         }
         for nonsense in ["", "HIGH", "high ", "9", "urgent"] {
@@ -69,7 +72,7 @@ mod tests {
     proptest! {
         #[test]
         fn who_is_above_may_fill_as_much_or_more(limit in 1..=u32::MAX) {
-            let [low, normal, high] = [Priority::Low, Priority::Normal, Priority::High].map(|one| one.share_of(limit));
+            let [low, normal, high] = Priority::ALL.map(|one| one.share_of(limit));
             prop_assert!(1 <= low && low <= normal && normal <= high && high == limit);
         }
     }

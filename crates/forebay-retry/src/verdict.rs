@@ -36,6 +36,8 @@ pub enum Reason {
     CallerRetries,
     /// Too large a share of recent requests were retries.
     BudgetExhausted,
+    /// The service fails too often at present and is left alone.
+    CircuitOpen,
 }
 
 impl Reason {
@@ -51,6 +53,7 @@ impl Reason {
             Reason::AskedToWait => "asked to wait for longer",
             Reason::CallerRetries => "the caller retries",
             Reason::BudgetExhausted => "budget exhausted",
+            Reason::CircuitOpen => "circuit open",
         }
     }
 }

@@ -16,7 +16,7 @@ use forebay_gateway::plan::Plan;
 use forebay_gateway::planning::{Sections, plan};
 use forebay_gateway::probe::{ProbeTls, Prober};
 use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
-use forebay_gateway::{Gateway, GatewayError, Surroundings};
+use forebay_gateway::{Gateway, GatewayError, Keyring, Surroundings};
 use forebay_http::timer::Sweeper;
 use forebay_shutdown::{Event, Machine, Phase, Shutdown, Signal, Summary};
 use forebay_telemetry::metrics::Registry;
@@ -79,6 +79,7 @@ impl RunningGateway {
             discovery: Discovery::new(clock, fastrand::Rng::with_seed(1)),
             probe_tls: ProbeTls::default(),
             shutdown: Shutdown::new(),
+            keyring: Keyring::default(),
         };
         let listener = forebay_gateway::listener::listen((Ipv4Addr::LOCALHOST, 0).into());
         let listener = listener.expect("loopback has no free port");

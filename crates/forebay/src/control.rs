@@ -21,6 +21,7 @@ use crate::changes;
 use crate::cli::Configured;
 use crate::reload;
 use crate::root::Root;
+use crate::storage::Storage;
 use crate::told::Told;
 use crate::watch::Watch;
 
@@ -35,6 +36,7 @@ pub(crate) struct Control<'l> {
     pub(crate) started: Loaded<Root>,
     pub(crate) gateway: Gateway,
     pub(crate) surroundings: Surroundings,
+    pub(crate) storage: Storage,
     pub(crate) log: &'l Guard,
     pub(crate) admin: std::net::TcpListener,
 }
@@ -43,13 +45,15 @@ pub(crate) struct Control<'l> {
 pub(crate) fn run(control: Control<'_>) -> io::Result<Summary> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
-    let (gateway, summary) = runtime.block_on(control.serve())?;
+    let (gateway, storage, summary) = runtime.block_on(control.serve())?;
     gateway.join()?;
+    runtime.block_on(storage.close());
     Ok(summary)
 }
 
 impl Control<'_> {
-    async fn serve(mut self) -> io::Result<(Gateway, Summary)> {
+    async fn serve(mut self) -> io::Result<(Gateway, Storage, Summary)> {
+        self.storage.begin();
         let sweeper = Sweeper::new(self.surroundings.clock.clone());
         let resolver = Resolver::new(NameServers::System, fastrand::Rng::new());
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
@@ -73,7 +77,7 @@ impl Control<'_> {
             admin
         };
         tokio::select! {
-            summary = self.follow_signals(&told) => Ok((self.gateway, summary?)),
+            summary = self.follow_signals(&told) => Ok((self.gateway, self.storage, summary?)),
             ended = background => Err(ended.err().unwrap_or_else(|| io::Error::other("discovery ended by itself"))),
         }
     }

@@ -12,6 +12,7 @@ mod demo;
 mod message;
 mod reload;
 mod root;
+mod storage;
 mod told;
 mod watch;
 

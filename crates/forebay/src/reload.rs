@@ -33,6 +33,10 @@ pub(crate) async fn reload(
             return reject(told, why, text.clone(), text);
         }
     };
+    if let Err(message) = control.storage.open_for(&plan) {
+        return reject(told, why, message.text(), message.text());
+    }
+    control.storage.begin();
     let generation = match control.gateway.reload(plan).await {
         Ok(generation) => generation,
         Err(error) => {

@@ -10,7 +10,7 @@ use forebay_gateway::settings::{
     GatewaySettings, RouteSettings, ServiceSettings, check_local_ports, check_routes,
 };
 use forebay_shutdown::ShutdownSettings;
-use forebay_store::StateSettings;
+use forebay_store::{StateSettings, StoreSettings};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Settings)]
@@ -30,6 +30,8 @@ pub(crate) struct Root {
     pub(crate) shutdown: ShutdownSettings,
     /// Where state is kept.
     pub(crate) state: StateSettings,
+    /// Where state is kept that several nodes share.
+    pub(crate) store: StoreSettings,
     /// What Forebay says about itself.
     pub(crate) log: LogSettings,
 }

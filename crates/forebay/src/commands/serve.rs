@@ -12,7 +12,7 @@ use forebay_gateway::listener::{ListenError, listen};
 use forebay_gateway::plan::Plan;
 use forebay_gateway::probe::ProbeTls;
 use forebay_gateway::settings::AccessLogFormat;
-use forebay_gateway::{Gateway, GatewayError, Surroundings};
+use forebay_gateway::{Gateway, GatewayError, Keyring, Surroundings};
 use forebay_shutdown::Shutdown;
 use forebay_store::{StateDirectory, StateError};
 use forebay_telemetry::access::{AccessLog, AccessSettings};
@@ -25,6 +25,7 @@ use crate::configuration;
 use crate::control::{self, Control};
 use crate::message::{Message, whole};
 use crate::root::{LogFormat, LogLevel, Root};
+use crate::storage::Storage;
 
 /// How long the access log may take to write its last lines.
 const LOG_CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(crate) fn run(configured: &Configured) -> ExitCode {
 
 fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<ExitCode, Message> {
     let root = loaded.value.clone();
-    let _state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
+    let state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
     let listeners = bind(&root.gateway.listen)?;
     let admin = bind(&[root.admin.listen])?.remove(0);
     let log = events::init(log_settings(&root)).map_err(|error| Message::new(whole(&error)))?;
@@ -58,7 +59,10 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         discovery: Discovery::new(clock, fastrand::Rng::new()),
         probe_tls: ProbeTls::default(),
         shutdown: Shutdown::new(),
+        keyring: Keyring::default(),
     };
+    let mut storage = Storage::new(root.store.clone(), state.path(), surroundings.keyring.clone());
+    storage.open_for(&plan)?;
     let gateway = Gateway::start(plan, &listeners, workers, access.clone(), surroundings.clone())
         .map_err(|error| gateway_message(&error))?;
     // The cores have sockets of their own; these would keep the ports open after them.
@@ -71,6 +75,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         loaded,
         gateway,
         surroundings,
+        storage,
         log: &log,
         admin,
     };
