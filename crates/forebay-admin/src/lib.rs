@@ -27,6 +27,7 @@
 //!     discovery: Discovery::new(clock.clone(), fastrand::Rng::new()),
 //!     configuration: Box::new(|| Effective(Vec::new())), // `Loaded::effective_redacted` of the one in force
 //!     generation: Box::new(move || GenerationStatus { number: 1, since, last_reload: None }),
+//!     denied: Box::new(Vec::new),
 //!     checks: vec![("state directory", Box::new(|| Ok("held".to_owned())))],
 //! };
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
@@ -53,6 +54,7 @@
 mod admin;
 mod asked;
 mod config;
+mod cors;
 mod generation;
 mod metrics;
 mod probes;
@@ -68,4 +70,4 @@ mod telemetry;
 pub use admin::Admin;
 pub use serve::{CONNECTIONS_MAX, serve_admin};
 pub use settings::AdminSettings;
-pub use state::{AdminState, GenerationStatus, ReadinessCheck, Reload};
+pub use state::{AdminState, Denied, GenerationStatus, ReadinessCheck, Reload};

@@ -6,7 +6,7 @@ use forebay_http::problem::{Fault, Problem};
 use crate::asked::Asked;
 use crate::reply::Reply;
 use crate::state::AdminState;
-use crate::{config, generation, metrics, probes, services};
+use crate::{config, cors, generation, metrics, probes, services};
 
 /// Decides the answer from memory; waits for nothing.
 type Answer = fn(&AdminState, Asked<'_>) -> Result<Reply, Problem>;
@@ -30,6 +30,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/metrics", metrics::metrics, "Prometheus text, or OpenMetrics where Accept prefers it"),
     get("/config", config::config, "settings in force, who set them, secrets hidden; ?format=json"),
     get("/services", services::services, "services, their endpoints and how they are; ?format=json"),
+    get("/cors", cors::cors, "pages of other origins that CORS policies denied; ?format=json"),
     get("/generation", generation::generation, "the configuration's number and the last reload; ?format=json"),
 ];
 

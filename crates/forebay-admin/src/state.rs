@@ -27,6 +27,8 @@ pub struct AdminState {
     pub configuration: Box<dyn Fn() -> Effective>,
     /// Which configuration that is.
     pub generation: Box<dyn Fn() -> GenerationStatus>,
+    /// Calls of pages that CORS policies denied, the most frequent of each policy first.
+    pub denied: Box<dyn Fn() -> Vec<Denied>>,
     /// What else readiness depends on, by the name that `/readyz?verbose` shows.
     pub checks: Vec<(&'static str, ReadinessCheck)>,
 }
@@ -49,4 +51,19 @@ pub struct Reload {
     pub at: SystemTime,
     /// Accepted, or everything that is wrong with the new one, as `forebay check` prints it without colours.
     pub outcome: Result<(), String>,
+}
+
+/// One kind of call that a CORS policy denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The policy's name.
+    pub policy: String,
+    /// The page's origin.
+    pub origin: String,
+    /// What it used or asked for.
+    pub method: String,
+    /// Headers that it asked for.
+    pub headers: Vec<String>,
+    /// How often, at most.
+    pub count: u64,
 }

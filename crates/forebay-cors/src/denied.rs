@@ -64,6 +64,14 @@ impl DeniedCalls {
     }
 }
 
+impl FromIterator<DeniedCall> for DeniedCalls {
+    fn from_iter<I: IntoIterator<Item = DeniedCall>>(calls: I) -> DeniedCalls {
+        let mut denied = DeniedCalls::default();
+        calls.into_iter().for_each(|call| denied.add(call));
+        denied
+    }
+}
+
 impl DeniedCall {
     fn of(ask: &Ask<'_>, fields: &(impl Fields + ?Sized)) -> Option<DeniedCall> {
         let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use forebay_clock::Clock;
+use forebay_cors::DeniedCalls;
 use forebay_discovery::{Definitions, Discovery};
 use forebay_http::date::DateCache;
 use forebay_http::server::ServerCore;
@@ -100,7 +101,7 @@ pub enum GatewayError {
 pub struct Gateway {
     surroundings: Surroundings,
     families: Families,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
     number: Arc<AtomicU64>,
     current: Mutex<Arc<Generation>>,
     ports: Mutex<ServicePorts>,
@@ -120,7 +121,7 @@ impl Gateway {
         let families = Families::new(&surroundings.registry);
         let number = Arc::new(AtomicU64::new(0));
         observe(&surroundings, &number);
-        let kept = Mutex::default();
+        let kept = Arc::default();
         let ports = ServicePorts::default().prepare(&plan)?;
         let generation = Arc::new(generation(plan, &surroundings, &families, &kept, &number));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(MAILBOX_MAX)).unzip();
@@ -194,6 +195,12 @@ impl Gateway {
     /// What is to be done now and then off the data path: about twice a second.
     pub fn tick(&self) {
         self.generation().services.iter().for_each(SharedService::settle);
+    }
+
+    /// Says, whenever it is asked, which calls each CORS policy denied.
+    pub fn denied_calls(&self) -> impl Fn() -> Vec<(Arc<str>, DeniedCalls)> + use<> {
+        let kept = self.kept.clone();
+        move || kept.lock().unwrap_or_else(PoisonError::into_inner).denied_calls()
     }
 
     /// The way in for Forebay's own requests.

@@ -2,7 +2,7 @@
 //! put in force, unless the setting it was learnt under has changed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_clock::Moment;
 use forebay_cors::DeniedCalls;
@@ -94,5 +94,12 @@ impl Kept {
     /// Who was denied by a policy.
     pub(crate) fn denied(&mut self, policy: &Arc<str>) -> Arc<Mutex<DeniedCalls>> {
         self.denied.entry(policy.clone()).or_default().clone()
+    }
+
+    /// All that policies have denied.
+    pub(crate) fn denied_calls(&self) -> Vec<(Arc<str>, DeniedCalls)> {
+        let read =
+            |denied: &Mutex<DeniedCalls>| denied.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.denied.iter().map(|(name, denied)| (name.clone(), read(denied))).collect()
     }
 }

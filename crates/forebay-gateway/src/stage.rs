@@ -87,6 +87,14 @@ pub fn decide<'p>(
     Decision { route: Some(found), cors, verdict }
 }
 
+/// The CORS policy that holds for a request to the front, by its place.
+pub fn cors_policy(plan: &Plan, head: &RequestHead) -> Option<usize> {
+    match front(plan, head).1 {
+        Asked::Preflight { cors, .. } | Asked::Other(Some(cors)) => Some(cors.place),
+        Asked::Other(None) => None,
+    }
+}
+
 fn service_route(plan: &Plan, service: &str) -> Result<usize, Problem> {
     plan.local_route(service).ok_or_else(|| {
         let detail = format!("service {service} has no local port any more");

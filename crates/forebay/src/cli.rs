@@ -40,6 +40,10 @@ enum Command {
     Check(commands::check::CheckArguments),
     /// Say why something is as it is.
     Explain(commands::explain::ExplainArguments),
+    /// Show the services of a running Forebay, their endpoints, and why each is in its state.
+    Services(commands::services::ServicesArguments),
+    /// Say why a browser blocks a call, and what to change.
+    Cors(commands::cors::CorsArguments),
     /// Write a commented forebay.toml for your own services.
     Init(commands::init::InitArguments),
     /// Run a command again while it fails.
@@ -71,6 +75,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(configured) => commands::serve::run(&configured),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Explain(arguments) => commands::explain::run(&arguments),
+        Command::Services(arguments) => commands::services::run(&arguments),
+        Command::Cors(arguments) => commands::cors::run(&arguments),
         Command::Init(arguments) => commands::init::run(&arguments),
         Command::Retry(arguments) => commands::retry::run(&arguments),
         Command::Schema => commands::documents::schema(),

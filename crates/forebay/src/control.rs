@@ -59,7 +59,7 @@ impl Control<'_> {
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
         let discovery = self.surroundings.discovery.clone();
         let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));
-        let admin = Admin::new(Told::admin_state(&told, &self.surroundings));
+        let admin = Admin::new(Told::admin_state(&told, &self.gateway, &self.surroundings));
         let core = ServerCore {
             sweeper: sweeper.clone(),
             dates: Rc::new(DateCache::new(self.surroundings.clock.clone())),

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, messages to stderr")]
 
+mod asking;
 mod changes;
 mod cli;
 mod commands;

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use forebay_admin::{AdminState, GenerationStatus, Reload};
+use forebay_admin::{AdminState, Denied, GenerationStatus, Reload};
 use forebay_config::{Effective, Loaded};
-use forebay_gateway::Surroundings;
+use forebay_cors::DeniedCall;
+use forebay_gateway::{Gateway, Surroundings};
 
 use crate::root::Root;
 
@@ -36,7 +37,11 @@ impl Told {
     }
 
     /// What the admin listener asks when it is asked.
-    pub(crate) fn admin_state(told: &Rc<RefCell<Told>>, surroundings: &Surroundings) -> AdminState {
+    pub(crate) fn admin_state(
+        told: &Rc<RefCell<Told>>,
+        gateway: &Gateway,
+        surroundings: &Surroundings,
+    ) -> AdminState {
         let (effective, generation) = (told.clone(), told.clone());
         AdminState {
             clock: surroundings.clock.clone(),
@@ -45,7 +50,22 @@ impl Told {
             discovery: surroundings.discovery.clone(),
             configuration: Box::new(move || effective.borrow().effective.clone()),
             generation: Box::new(move || generation.borrow().generation.clone()),
+            denied: denied(gateway),
             checks: Vec::new(),
         }
     }
+}
+
+fn denied(gateway: &Gateway) -> Box<dyn Fn() -> Vec<Denied>> {
+    let calls = gateway.denied_calls();
+    Box::new(move || {
+        let mut denied = Vec::new();
+        for (policy, calls) in calls() {
+            denied.extend(calls.most_frequent().into_iter().map(|call| {
+                let DeniedCall { origin, method, headers, count } = call.clone();
+                Denied { policy: policy.to_string(), origin, method, headers, count }
+            }));
+        }
+        denied
+    })
 }

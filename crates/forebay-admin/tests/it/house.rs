@@ -77,6 +77,7 @@ impl House {
                 let generation = generation.clone();
                 Box::new(move || generation.borrow().clone())
             },
+            denied: Box::new(Vec::new),
             checks: {
                 let check = check.clone();
                 let check: ReadinessCheck = Box::new(move || check.borrow().clone());
