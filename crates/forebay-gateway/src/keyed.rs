@@ -144,7 +144,7 @@ async fn take_body(
 /// What became of the service's answer.
 pub(crate) enum Kept {
     /// It is stored, and this is its body.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// It is passed on without being kept; this much of its body was read.
     Passed(Vec<u8>),
     /// It broke off.
@@ -177,7 +177,7 @@ pub(crate) async fn keep(
             if let Err(error) = lease.complete(Answer::of(head, body.clone())).await {
                 tracing::warn!(%error, "the answer to a keyed request is not stored yet");
             }
-            Kept::Whole(body.into())
+            Kept::Whole(body)
         }
         Collected::TooLong => {
             lease.not_kept(head.status());

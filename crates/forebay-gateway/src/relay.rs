@@ -45,7 +45,7 @@ pub(crate) async fn response(
         // Boxed, as all that is rare: every request carries the room for what is not.
         return Box::pin(switch(errand, connection, head, request, visit)).await;
     }
-    let mut prefix = Vec::new();
+    let mut prefix = Bytes::new();
     if let Some(keyed) = &errand.keyed {
         let kept = keyed::keep(errand, keyed, &mut connection, (&head, framing), request.timer);
         match Box::pin(kept).await {
@@ -54,25 +54,57 @@ pub(crate) async fn response(
                 head.fields_mut().add(Name::Via, forwarded::VIA.as_bytes());
                 return answer(&mut request.responder, request.timer, head, &body, visit).await;
             }
-            keyed::Kept::Passed(begun) => prefix = begun,
+            keyed::Kept::Passed(begun) => prefix = begun.into(),
             keyed::Kept::Failed(problem) => {
                 return refuse(&mut request.responder, request.timer, &problem, visit).await;
             }
         }
     }
+    let quiet = quiet_time(errand, &head);
+    start(errand, head, framing, request, visit);
+    let rest_of_request = rest == RestOfBody::FromClient && !request.body.is_over();
+    let relayed = stream(&mut connection, prefix, rest_of_request, quiet, request, visit).await;
+    match relayed {
+        Some(Ok(())) => put_back(errand, upstream, connection),
+        // All that is left is to pass on what did come and to break off: the client sees that the body is not whole.
+        Some(Err(RelayError::Source(_))) => {
+            visit.failure = Some((Side::Upstream, "upstream-broken-midway"));
+            let flush = poll_fn(|cx| request.responder.body().poll_flush(cx));
+            let _ = Box::pin(request.timer.within(request.timer.now() + quiet, flush)).await;
+        }
+        Some(Err(RelayError::Sink(_))) => visit.failure = Some((Side::Client, "client-gone")),
+        None => visit.failure = Some((Side::Upstream, "stalled")),
+    }
+}
+
+fn start(
+    errand: &Errand<'_>,
+    mut head: ResponseHead,
+    framing: Framing,
+    request: &mut Request<'_>,
+    visit: &mut Visit<'_>,
+) {
     visit.status = Some(head.status());
     let length = match framing {
         Framing::None => framing::declared_length(&head),
         framing => framing.length(),
     };
-    let quiet = quiet_time(errand, &head);
     head.fields_mut().add(Name::Via, forwarded::VIA.as_bytes());
     errand.dress(&mut head, visit);
     request.responder.start(head, length);
-    let mut rest_of_request = rest == RestOfBody::FromClient && !request.body.is_over();
+}
+
+/// Carries the bodies until the response's is over; `None` when nothing has moved for too long.
+async fn stream(
+    connection: &mut Connection,
+    mut prefix: Bytes,
+    mut rest_of_request: bool,
+    quiet: Duration,
+    request: &mut Request<'_>,
+    visit: &mut Visit<'_>,
+) -> Option<Result<(), RelayError>> {
     let mut progress = Progress::new(request.timer, quiet);
-    let mut prefix = Bytes::from(prefix);
-    let relayed = poll_fn(|cx| {
+    poll_fn(|cx| {
         let (mut from, mut to) = connection.halves();
         if rest_of_request {
             match poll_relay(cx, &mut request.body, &mut to, |piece| {
@@ -97,18 +129,7 @@ pub(crate) async fn response(
             Poll::Pending => progress.poll_stalled(cx).map(|()| None),
         }
     })
-    .await;
-    match relayed {
-        Some(Ok(())) => put_back(errand, upstream, connection),
-        // All that is left is to pass on what did come and to break off: the client sees that the body is not whole.
-        Some(Err(RelayError::Source(_))) => {
-            visit.failure = Some((Side::Upstream, "upstream-broken-midway"));
-            let flush = poll_fn(|cx| request.responder.body().poll_flush(cx));
-            let _ = Box::pin(request.timer.within(request.timer.now() + quiet, flush)).await;
-        }
-        Some(Err(RelayError::Sink(_))) => visit.failure = Some((Side::Client, "client-gone")),
-        None => visit.failure = Some((Side::Upstream, "stalled")),
-    }
+    .await
 }
 
 /// Keeps a connection whose response is whole for the next request.
