@@ -8,7 +8,7 @@ use crate::latency::Latencies;
 use crate::open_loop::{self, Plan};
 use crate::options::Options;
 use crate::origin::{Behaviour, Origin};
-use crate::peer::{Kind, Prepared, Running, forebay, haproxy, nginx};
+use crate::peer::{Kind, Prepared, Running, envoy, forebay, haproxy, nginx};
 use crate::statistics::Summary;
 
 const WELL: Behaviour = Behaviour { workers: 32, service_ms: 3, queue_max: 1000, fails_half: false };
@@ -62,6 +62,7 @@ fn start(kind: Kind, ports: &[u16], options: &Options) -> Result<Running, Failur
     let prepared = Prepared::with(kind, ports, options, |setting| match kind {
         Kind::Nginx => nginx::spread(setting),
         Kind::Haproxy => haproxy::spread(setting),
+        Kind::Envoy => envoy::spread(setting),
         Kind::Floor => String::new(),
         // As it comes.
         Kind::Forebay => forebay::with(setting, ""),

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
     /// Forebay's program, if it was built.
     pub(crate) forebay: Option<PathBuf>,
+    /// Envoy's, if it could be installed.
+    pub(crate) envoy: Option<PathBuf>,
 }
 
 /// Enough for a median that one disturbed round does not move.
@@ -43,6 +45,7 @@ impl Options {
             quick: false,
             out: "target/bench".into(),
             forebay: None,
+            envoy: None,
         };
         let mut rounds = None;
         while let Some(argument) = arguments.next()? {
@@ -53,6 +56,7 @@ impl Options {
                 Long("rounds") => rounds = Some(arguments.value()?.parse::<usize>()?.max(1)),
                 Long("quick") => options.quick = true,
                 Long("out") => options.out = arguments.value()?.into(),
+                Long("envoy") => options.envoy = Some(arguments.value()?.into()),
                 Long("forebay") => options.forebay = Some(arguments.value()?.into()),
                 Long("help") | Short('h') => options.name = "help".into(),
                 other => return Err(other.unexpected().into()),
@@ -66,6 +70,9 @@ impl Options {
         if options.name != "proxy" {
             // It has neither connections nor a start worth measuring.
             options.peers.retain(|&kind| kind != Kind::Floor);
+        }
+        if options.name != "balance" || options.envoy.is_none() {
+            options.peers.retain(|&kind| kind != Kind::Envoy);
         }
         options.rounds = rounds.unwrap_or(options.rounds);
         Ok(options)

@@ -1,6 +1,7 @@
 //! The proxies that are measured, each as somebody who knows it well would set it up for this traffic: private
 //! instances on ports of their own, one worker, no access log, the same two upstreams.
 
+pub(crate) mod envoy;
 pub(crate) mod forebay;
 pub(crate) mod haproxy;
 pub(crate) mod nginx;
@@ -27,19 +28,22 @@ const END_MAX: Duration = Duration::from_millis(500);
 pub(crate) enum Kind {
     Nginx,
     Haproxy,
+    /// For spreading alone, and only where it could be installed.
+    Envoy,
     /// No proxy, but what the cheapest could cost.
     Floor,
     Forebay,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 4] = [Kind::Nginx, Kind::Haproxy, Kind::Floor, Kind::Forebay];
+    pub(crate) const ALL: [Kind; 5] = [Kind::Nginx, Kind::Haproxy, Kind::Envoy, Kind::Floor, Kind::Forebay];
 
     /// As on the command line and in the results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Nginx => "nginx",
             Kind::Haproxy => "haproxy",
+            Kind::Envoy => "envoy",
             Kind::Floor => "floor",
             Kind::Forebay => "forebay",
         }
@@ -48,6 +52,7 @@ impl Kind {
     fn program(self, options: &Options) -> Result<PathBuf, Failure> {
         match self {
             Kind::Nginx | Kind::Haproxy => Ok(self.name().into()),
+            Kind::Envoy => options.envoy.clone().ok_or_else(|| Failure::run("there is no envoy to measure")),
             Kind::Floor => std::env::current_exe().doing("cannot find this program"),
             Kind::Forebay => options.forebay.clone().ok_or_else(|| {
                 Failure::run(
@@ -63,7 +68,7 @@ impl Kind {
         if self == Kind::Floor {
             return Ok("floor: a relay that reads nothing of what it passes on".into());
         }
-        let flag = if self == Kind::Forebay { "--version" } else { "-v" };
+        let flag = if matches!(self, Kind::Forebay | Kind::Envoy) { "--version" } else { "-v" };
         let mut command = command(&self.program(options)?);
         let output =
             command.arg(flag).output().doing(format_args!("cannot ask {} for its version", self.name()))?;
@@ -98,6 +103,7 @@ impl Prepared {
         Prepared::with(kind, upstreams, options, |setting| match kind {
             Kind::Nginx => nginx::configuration(setting),
             Kind::Haproxy => haproxy::configuration(setting),
+            Kind::Envoy => envoy::spread(setting),
             Kind::Floor => String::new(),
             Kind::Forebay => forebay::configuration(setting),
         })
@@ -120,6 +126,7 @@ impl Prepared {
         let path = directory.join(match kind {
             Kind::Nginx => "nginx.conf",
             Kind::Haproxy => "haproxy.cfg",
+            Kind::Envoy => "envoy.yaml",
             Kind::Floor => "floor",
             Kind::Forebay => "forebay.toml",
         });
@@ -127,6 +134,7 @@ impl Prepared {
         let arguments = match kind {
             Kind::Nginx => nginx::arguments(&directory, &path),
             Kind::Haproxy => haproxy::arguments(&path),
+            Kind::Envoy => envoy::arguments(&path),
             Kind::Floor => {
                 let ports = upstreams.iter().chain([&port]).map(u16::to_string);
                 ["floor".to_owned()].into_iter().chain(ports).collect()

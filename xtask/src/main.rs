@@ -14,6 +14,7 @@ mod fuzz;
 mod licences;
 mod packages;
 mod process;
+mod python;
 mod steps;
 mod stop;
 mod test;
