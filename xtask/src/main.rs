@@ -15,6 +15,7 @@ mod licences;
 mod packages;
 mod process;
 mod python;
+mod soak;
 mod steps;
 mod stop;
 mod test;
@@ -50,7 +51,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "bench",
         arguments: "NAME [OPTIONS]",
-        about: "measure against nginx and HAProxy: proxy, idle, start",
+        about: "measure against nginx, HAProxy and Envoy: proxy, idle, start, balance, storm, ...",
         run: bench::run,
     },
     Command {
@@ -58,6 +59,12 @@ const COMMANDS: &[Command] = &[
         arguments: "NAME [--for 10m]",
         about: "run one fuzz target of fuzz/",
         run: fuzz::run,
+    },
+    Command {
+        name: "soak",
+        arguments: "NAME",
+        about: "run a check that takes minutes: nodes",
+        run: soak::run,
     },
     Command {
         name: "audit",

@@ -30,7 +30,7 @@ pub struct Wire {
 
 impl Wire {
     /// Over a plain socket.
-    pub(crate) fn plain(socket: TcpStream) -> io::Result<Wire> {
+    pub fn plain(socket: TcpStream) -> io::Result<Wire> {
         let stream = Box::new(socket.try_clone()?);
         Wire::over(stream, socket)
     }

@@ -65,9 +65,11 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     storage.open_for(&plan)?;
     let gateway = Gateway::start(plan, &listeners, workers, access.clone(), surroundings.clone())
         .map_err(|error| gateway_message(&error))?;
+    // As bound: where 0 is configured, the kernel has chosen.
+    let addresses: Vec<String> =
+        listeners.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string())).collect();
     // The cores have sockets of their own; these would keep the ports open after them.
     drop(listeners);
-    let addresses: Vec<String> = root.gateway.listen.iter().map(SocketAddr::to_string).collect();
     tracing::info!(listen = addresses.join(", "), workers, "serving");
     let control = Control {
         configured: configured.clone(),
