@@ -13,7 +13,8 @@ use crate::client::Answer;
 use crate::house::{House, SECRET, with_house};
 
 /// The paths of all routes, as the index lists them.
-const PATHS: [&str; 7] = ["/", "/livez", "/readyz", "/metrics", "/config", "/services", "/generation"];
+const PATHS: [&str; 8] =
+    ["/", "/livez", "/readyz", "/metrics", "/config", "/services", "/generation", "/cors"];
 
 fn json(answer: &Answer) -> Value {
     assert_eq!(answer.field("content-type"), Some("application/json"));
