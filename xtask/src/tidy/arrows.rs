@@ -28,6 +28,7 @@ const FLOORS: &[Floor] = &[
             "forebay-cors",
             "forebay-discovery",
             "forebay-idempotency",
+            "forebay-registry",
             "forebay-retry",
             "forebay-versions",
         ],

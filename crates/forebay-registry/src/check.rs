@@ -1,0 +1,146 @@
+//! What is asked of an instance or a node, and what came of it last. Asks nobody itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_clock::Moment;
+
+/// Names a check within its node, as Consul's `CheckID` does.
+pub type CheckId = Arc<str>;
+
+/// What a check last said. The order is that of badness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// All is well.
+    Passing,
+    /// Gets requests all the same.
+    Warning,
+    /// Gets none.
+    Critical,
+}
+
+impl Status {
+    /// As Consul spells it.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Status::Passing => "passing",
+            Status::Warning => "warning",
+            Status::Critical => "critical",
+        }
+    }
+
+    /// The inverse of [`Status::text`], whatever the case; Consul's own agent takes `pass` for none of them.
+    pub fn parse(text: &str) -> Option<Status> {
+        let all = [Status::Passing, Status::Warning, Status::Critical];
+        all.into_iter().find(|status| status.text().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// How a check finds out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// The instance says so itself, at least this often: a lease.
+    Ttl(Duration),
+    /// Forebay asks over HTTP.
+    Http(HttpCheck),
+    /// Forebay connects.
+    Tcp(TcpCheck),
+}
+
+/// Asked over HTTP: 2xx is passing, 429 warning, anything else critical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpCheck {
+    /// `http://` or `https://`.
+    pub url: Box<str>,
+    /// GET unless said otherwise.
+    pub method: Box<str>,
+    /// Sent along. May hold secrets, so it is never shown.
+    pub header: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// Sent along; empty for none.
+    pub body: Box<str>,
+    /// Between two probes.
+    pub interval: Duration,
+    /// How long a probe may take.
+    pub timeout: Duration,
+    /// Whether a certificate that cannot be verified is taken all the same.
+    pub tls_skip_verify: bool,
+}
+
+/// A connection that opens is passing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpCheck {
+    /// `host:port`.
+    pub address: Box<str>,
+    /// Between two probes.
+    pub interval: Duration,
+    /// How long a connection may take.
+    pub timeout: Duration,
+}
+
+/// A check as somebody registers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckSpec {
+    /// Unique on its node; made from the service's when not given.
+    pub id: Option<CheckId>,
+    /// For people.
+    pub name: Box<str>,
+    /// For people.
+    pub notes: Box<str>,
+    /// How it finds out.
+    pub kind: CheckKind,
+    /// Before it has found out; critical unless said otherwise, as with Consul.
+    pub status: Status,
+    /// The instance is deregistered after having been critical for so long.
+    pub deregister_after: Option<Duration>,
+    /// Successes in a row that make it passing; 0 and 1 mean the first.
+    pub successes_before_passing: u16,
+    /// Failures in a row that make it a warning.
+    pub failures_before_warning: u16,
+    /// Failures in a row that make it critical; 0 and 1 mean the first.
+    pub failures_before_critical: u16,
+}
+
+/// A check at work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Unique on its node.
+    pub id: CheckId,
+    /// As registered.
+    pub spec: CheckSpec,
+    /// What it said last.
+    pub status: Status,
+    /// In which words; at most [`crate::check::OUTPUT_BYTES_MAX`] bytes.
+    pub output: Box<str>,
+    /// For a TTL check: when it falls silent. For the others: when the next probe is due.
+    pub due: Moment,
+    /// Since when it is critical.
+    pub critical_since: Option<Moment>,
+    /// Results in a row that contradict the status: successes or failures.
+    pub streak: u16,
+    /// When it was first registered, in the registry's count of changes.
+    pub create_index: u64,
+    /// When it last changed.
+    pub modify_index: u64,
+}
+
+/// What is kept of a check's words: Consul keeps as much.
+pub const OUTPUT_BYTES_MAX: usize = 4096;
+
+impl CheckKind {
+    /// As Consul spells it in `Type`.
+    pub const fn text(&self) -> &'static str {
+        match self {
+            CheckKind::Ttl(_) => "ttl",
+            CheckKind::Http(_) => "http",
+            CheckKind::Tcp(_) => "tcp",
+        }
+    }
+}
