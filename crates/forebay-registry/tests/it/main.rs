@@ -1,3 +1,7 @@
-//! Claims about the registry over real sockets and real stores.
+//! The registry with real stores and over real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+#![allow(clippy::unwrap_used)]
+
+mod nodes;
+mod snapshot;
+mod support;
