@@ -6,6 +6,8 @@
 //! - An endpoint that was never healthy becomes so with one success, and is probed at the fast interval: whoever
 //!   starts Forebay before the services waits for neither thresholds nor intervals.
 //! - While results contradict the verdict, probes come at the fast interval (HAProxy's `fastinter`).
+//! - A request that could not reach an endpoint has it probed at once, though not more often than at the fast interval, and
+//!   that probe needs no others to agree with it: there are two witnesses already.
 //! - First probes are spread over the fast interval, and later ones jittered, so that fleets do not march in step.
 
 use std::fmt;
@@ -158,6 +160,8 @@ pub enum Event {
     Due,
     /// The probe is done.
     Probed(Result<(), ProbeFailure>),
+    /// A request could not reach the endpoint.
+    Suspected,
 }
 
 /// What to do about it.
@@ -181,6 +185,14 @@ pub struct HealthMachine {
     contrary: u32,
     reason: Option<ProbeFailure>,
     probing: bool,
+    // When the next probe is due while none runs.
+    due: Moment,
+    // A request could not reach it since the latest probe began.
+    suspected: bool,
+    // The latest probe began because of that.
+    doubted: bool,
+    // Not before then is a probe brought forward again.
+    hasten_from: Moment,
 }
 
 impl HealthMachine {
@@ -193,12 +205,17 @@ impl HealthMachine {
             contrary: 0,
             reason: None,
             probing: false,
+            due: Moment::NEVER,
+            suspected: false,
+            doubted: false,
+            hasten_from: Moment::START,
         }
     }
 
     /// When to report the first `Due`: somewhere within the fast interval.
-    pub fn first_due(&self, now: Moment, rng: &mut fastrand::Rng) -> Moment {
-        now + self.check.interval_fast.mul_f64(rng.f64())
+    pub fn first_due(&mut self, now: Moment, rng: &mut fastrand::Rng) -> Moment {
+        self.due = now + self.check.interval_fast.mul_f64(rng.f64());
+        self.due
     }
 
     /// Takes another check's settings and keeps the verdict, which the next probes confirm or not.
@@ -228,18 +245,36 @@ impl HealthMachine {
             Event::Due => {
                 let probe = !self.probing;
                 self.probing = true;
+                self.doubted = std::mem::take(&mut self.suspected);
                 // The result that is owed sets the next time.
                 Step { probe, became: None, due: Moment::NEVER }
             }
+            Event::Suspected => Step { probe: false, became: None, due: self.suspect(now) },
             Event::Probed(result) => {
                 self.probing = false;
                 let before = self.health;
                 self.reason = result.err();
                 self.judge();
                 let became = (self.health != before).then_some(self.health);
-                Step { probe: false, became, due: now + self.wait(rng) }
+                self.due = now + self.wait(rng);
+                Step { probe: false, became, due: self.due }
             }
         }
+    }
+
+    /// Brings the next probe forward; gives when it is due.
+    fn suspect(&mut self, now: Moment) -> Moment {
+        self.suspected = true;
+        if self.probing {
+            // It may have begun before the endpoint was gone: its result has the next one hurry.
+            return Moment::NEVER;
+        }
+        let soonest = now.max(self.hasten_from);
+        if self.health.is_eligible() && soonest < self.due {
+            self.due = soonest;
+            self.hasten_from = soonest + self.check.interval_fast;
+        }
+        self.due
     }
 
     fn judge(&mut self) {
@@ -251,6 +286,7 @@ impl HealthMachine {
         self.contrary += 1;
         let needed = match self.health {
             Health::Unknown => 1,
+            Health::Healthy if self.doubted || self.suspected => 1,
             Health::Healthy => self.check.unhealthy_after,
             Health::Unhealthy if self.was_healthy => self.check.healthy_after,
             Health::Unhealthy => 1,
@@ -263,7 +299,7 @@ impl HealthMachine {
     }
 
     fn wait(&self, rng: &mut fastrand::Rng) -> Duration {
-        let hurried = self.contrary > 0 || !self.was_healthy;
+        let hurried = self.contrary > 0 || self.suspected || !self.was_healthy;
         let interval = if hurried { self.check.interval_fast } else { self.check.interval };
         let jitter = f64::from(self.check.jitter_percent.min(100)) / 100.0;
         interval.mul_f64(1.0 + jitter * (2.0 * rng.f64() - 1.0))
@@ -329,6 +365,41 @@ mod tests {
         let mut machine = HealthMachine::new(plain());
         assert!(machine.step(Moment::START, Event::Due, &mut rng).probe);
         assert!(!machine.step(Moment::START, Event::Due, &mut rng).probe);
+    }
+
+    #[test]
+    fn a_suspicion_brings_the_probe_forward_and_lets_it_decide_alone() {
+        let at = |ms: u64| Moment::START + Duration::from_millis(ms);
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut machine = HealthMachine::new(plain());
+        let mut step = |machine: &mut HealthMachine, ms, event| machine.step(at(ms), event, &mut rng);
+        step(&mut machine, 0, Event::Due);
+        assert_eq!(step(&mut machine, 0, Event::Probed(Ok(()))).due, at(2000));
+        assert_eq!(step(&mut machine, 100, Event::Suspected).due, at(100));
+        step(&mut machine, 100, Event::Due);
+        // Nothing is wrong. The next time is the fast interval later at the soonest.
+        assert_eq!(step(&mut machine, 110, Event::Probed(Ok(()))).due, at(2110));
+        assert_eq!(step(&mut machine, 120, Event::Suspected).due, at(600));
+        assert_eq!(step(&mut machine, 130, Event::Suspected).due, at(600));
+        step(&mut machine, 600, Event::Due);
+        let dead = step(&mut machine, 601, Event::Probed(Err(ProbeFailure::Refused)));
+        assert_eq!((dead.became, dead.due), (Some(Health::Unhealthy), at(2601)));
+        assert_eq!(step(&mut machine, 700, Event::Suspected).due, at(2601), "it is out already");
+    }
+
+    #[test]
+    fn a_probe_that_began_before_the_suspicion_is_followed_by_a_hurried_one() {
+        let at = |ms: u64| Moment::START + Duration::from_millis(ms);
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut machine = HealthMachine::new(plain());
+        machine.step(at(0), Event::Due, &mut rng);
+        machine.step(at(0), Event::Probed(Ok(())), &mut rng);
+        machine.step(at(2000), Event::Due, &mut rng);
+        assert_eq!(machine.step(at(2001), Event::Suspected, &mut rng).due, Moment::NEVER);
+        assert_eq!(machine.step(at(2002), Event::Probed(Ok(())), &mut rng).due, at(2502));
+        machine.step(at(2502), Event::Due, &mut rng);
+        let dead = machine.step(at(2503), Event::Probed(Err(ProbeFailure::Refused)), &mut rng);
+        assert_eq!(dead.became, Some(Health::Unhealthy));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! - An answer may lack a part, such as the AAAA half: that part keeps what it had, on the same terms as silence.
 //! - Before the first answer the source is unresolved, which is not the same as empty.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clock::Moment;
@@ -16,6 +17,7 @@ use forebay_clock::Moment;
 use crate::answer::{Answer, Part, ResolveFailure};
 use crate::backoff;
 use crate::endpoint::Target;
+use crate::pushed::Instances;
 
 /// Bounds on how long answers are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Default for ResolutionSettings {
     }
 }
 
-/// How far a source can be believed at present.
+/// How far a source can be believed at present, whether it is looked up or a registry tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// An address in the configuration: nothing to look up.
@@ -72,6 +74,22 @@ pub enum Standing {
         /// Why the latest lookup failed.
         failure: ResolveFailure,
     },
+    /// The registry has said nothing yet.
+    Unheard,
+    /// The registry tells of every change.
+    Told {
+        /// Whom it knows.
+        instances: Instances,
+    },
+    /// The registry cannot know what has changed, and what it knew serves.
+    Outdated {
+        /// Whom it knew.
+        instances: Instances,
+        /// When that was last known to be true.
+        confirmed: Moment,
+        /// What keeps it from knowing.
+        failure: Arc<str>,
+    },
 }
 
 impl Standing {
@@ -88,6 +106,11 @@ impl Standing {
             }
             Standing::GivenUp { answered, failure } => {
                 format!("gave up its answer of {:?} ago: {failure}", age(answered))
+            }
+            Standing::Unheard => "not heard from yet".into(),
+            Standing::Told { instances } => instances.to_string(),
+            Standing::Outdated { instances, confirmed, failure } => {
+                format!("{instances}, as of {:?} ago: {failure}", age(confirmed))
             }
         }
     }

@@ -62,7 +62,7 @@ impl Errand<'_> {
         upstream.metrics.failures.inc(self.core.metrics);
         let now = self.core.now();
         if ending != Ending::TimedOut {
-            upstream.endpoint.live.suspect_until(now + SUSPECT_TIME);
+            self.shared().live.suspect(&upstream.endpoint, now, now + SUSPECT_TIME);
         } else if self.is_in_a_hurry {
             // Or else a stranger could have endpoints ejected, and the breaker opened, by giving them no time.
             return;

@@ -32,6 +32,14 @@ fn log(change: &Change, clock: &Clock) {
         Change::Health { service, address, health, .. } => {
             tracing::info!(service = &**service, endpoint = %address, health = health.text(), "endpoint changed");
         }
+        Change::Advertised { service, address, reason: Some(reason) } => {
+            tracing::warn!(service = &**service, endpoint = %address, reason = &**reason, "endpoint is critical");
+        }
+        Change::Advertised { service, address, reason: None } => {
+            tracing::info!(service = &**service, endpoint = %address, "endpoint is critical no longer");
+        }
+        // Whoever could not reach it said so.
+        Change::Suspected { .. } => {}
         Change::Ejected { service, address, ejection } => {
             let for_s = ejection.until.since(clock.now()).as_secs();
             let cause = ejection.cause.to_string();

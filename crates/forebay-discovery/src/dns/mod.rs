@@ -105,6 +105,8 @@ impl DnsResolver {
             Place::File(path) => {
                 Err(ResolveFailure::File { path: path.clone(), problem: "is not found in DNS".into() })
             }
+            // Never looked up.
+            Place::Registry { .. } => Err(ResolveFailure::NoServer),
         }
     }
 

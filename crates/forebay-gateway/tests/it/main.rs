@@ -13,6 +13,7 @@ mod internal;
 mod life;
 mod local_ports;
 mod malformed;
+mod pushed;
 mod resilience;
 mod retries;
 mod routing;
