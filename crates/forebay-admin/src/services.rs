@@ -150,6 +150,9 @@ impl EndpointView {
         let since = critical.map_or(verdict.since, |critical| critical.since);
         let reason = critical.map(|critical| critical.reason.to_string());
         let probe = verdict.reason.map(|reason| reason.to_string());
+        let held = verdict.hold.filter(|hold| hold.until > now).map(|hold| {
+            format!("held out for {}: up and down {} times", age(hold.until.since(now)), hold.falls)
+        });
         let ejected = endpoint
             .live
             .ejection(now)
@@ -164,6 +167,7 @@ impl EndpointView {
             in_flight: endpoint.live.in_flight(),
             reason: reason
                 .or(probe)
+                .or(held)
                 .or(ejected)
                 .or_else(|| suspect.then(|| "a request has just failed to reach it".to_owned())),
         }

@@ -221,7 +221,7 @@ impl Catalog {
         let step = watch.machine.step(now, health::Event::Probed(result), &mut self.rng);
         self.probes_due.set(id, step.due);
         let reason = watch.machine.reason().cloned();
-        watch.live.judge(now, watch.machine.health(), reason.clone());
+        watch.live.judge(now, watch.machine.health(), reason.clone(), watch.machine.hold(now));
         if let Some(health) = step.became {
             let Endpoint { service, address, .. } = &*watch.endpoint;
             let service = Arc::clone(service);

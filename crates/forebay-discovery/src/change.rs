@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::endpoint::Endpoint;
 use crate::health::{Health, ProbeFailure};
 use crate::outlier::Ejection;
-use crate::resolution::Standing;
 use crate::service::{EndpointSet, SourceReport};
+use crate::standing::Standing;
 
 /// Something that people and metrics want to know about.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_clock::Moment;
 
+use crate::flap::Hold;
 use crate::health::{Health, ProbeFailure};
 use crate::outlier::{Ejection, Record};
 use crate::suspect::TELL_EVERY;
@@ -44,6 +45,8 @@ pub struct Verdict {
     pub since: Moment,
     /// Why the latest probe failed; `None` when it succeeded or none was made.
     pub reason: Option<ProbeFailure>,
+    /// Whether it is held out, for having turned back and forth.
+    pub hold: Option<Hold>,
     /// What its registry has against it.
     pub critical: Option<Critical>,
 }
@@ -65,7 +68,8 @@ pub struct InFlight<'s>(&'s LiveState);
 
 impl LiveState {
     pub(crate) fn new(id: EndpointId, now: Moment) -> LiveState {
-        let verdict = Verdict { health: Health::Unknown, since: now, reason: None, critical: None };
+        let verdict =
+            Verdict { health: Health::Unknown, since: now, reason: None, hold: None, critical: None };
         LiveState {
             id,
             health: AtomicU8::new(Health::Unknown as u8),
@@ -153,7 +157,13 @@ impl LiveState {
         lock(&self.verdict).clone()
     }
 
-    pub(crate) fn judge(&self, now: Moment, health: Health, reason: Option<ProbeFailure>) {
+    pub(crate) fn judge(
+        &self,
+        now: Moment,
+        health: Health,
+        reason: Option<ProbeFailure>,
+        hold: Option<Hold>,
+    ) {
         let mut verdict = lock(&self.verdict);
         if verdict.health != health {
             verdict.since = now;
@@ -166,6 +176,7 @@ impl LiveState {
         }
         verdict.health = health;
         verdict.reason = reason;
+        verdict.hold = hold;
         self.health.store(health as u8, Ordering::Relaxed);
     }
 
@@ -216,9 +227,9 @@ mod tests {
     fn a_verdict_keeps_its_age_while_reasons_come_and_go() {
         let live = LiveState::new(EndpointId(0), Moment::START);
         let later = Moment::START + std::time::Duration::from_secs(1);
-        live.judge(later, Health::Unknown, Some(ProbeFailure::Refused));
+        live.judge(later, Health::Unknown, Some(ProbeFailure::Refused), None);
         assert_eq!(live.verdict().since, Moment::START);
-        live.judge(later, Health::Unhealthy, Some(ProbeFailure::Refused));
+        live.judge(later, Health::Unhealthy, Some(ProbeFailure::Refused), None);
         assert_eq!((live.verdict().since, live.health()), (later, Health::Unhealthy));
     }
 

@@ -367,8 +367,8 @@ mod tests {
         met(&service, 0, Met::Nothing, second(0));
         met(&service, 0, Met::Nothing, second(0));
         let live = service.latest().endpoints()[0].live.clone();
-        live.judge(second(1), Health::Unhealthy, None);
-        live.judge(second(2), Health::Healthy, None);
+        live.judge(second(1), Health::Unhealthy, None, None);
+        live.judge(second(2), Health::Healthy, None, None);
         assert!(live.is_eligible(second(2)) && live.ejection(second(2)).is_none());
     }
 

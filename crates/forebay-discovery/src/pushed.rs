@@ -14,7 +14,7 @@ use std::sync::Arc;
 use forebay_clock::Moment;
 
 use crate::endpoint::Target;
-use crate::resolution::Standing;
+use crate::standing::Standing;
 
 /// Instances, names counted in, that are kept of names that no service has: a reload may bring one. Twice what a service
 /// may have, about 4 MB.

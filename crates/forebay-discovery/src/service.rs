@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use crate::endpoint::Endpoint;
 use crate::live::{LiveState, lock};
 use crate::outlier::{self, Cause, Ejection, Met, OutlierSettings};
-use crate::resolution::Standing;
 use crate::source::Source;
+use crate::standing::Standing;
 use crate::suspect::Suspect;
 
 /// An endpoint as its sources describe it now, with its state.
@@ -118,6 +118,17 @@ impl LiveService {
             // Full, or nobody listens: checks come in their time.
             let _ = self.suspects.try_send(suspect);
         }
+    }
+
+    /// Why there is no endpoint, in words for strangers; nothing when a source has some. Takes a lock: for when there is none.
+    pub fn absence(&self) -> String {
+        let mut reasons: Vec<&str> = Vec::new();
+        for reason in lock(&self.sources).iter().filter_map(|source| source.standing.absence()) {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        reasons.join("; ")
     }
 
     /// Counts what a request met at one of the endpoints, and leaves the endpoint alone if that is one failure too many.

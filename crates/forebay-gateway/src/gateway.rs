@@ -286,7 +286,9 @@ fn generation(
         .iter()
         .map(|policy| SharedCors::new(families.cors(&policy.name), kept.denied(&policy.name)));
     let cors = cors.collect();
-    Generation { number, plan, services, routes, cors, families: families.clone() }
+    let generation = Generation { number, plan, services, routes, cors, families: families.clone() };
+    generation.prepare();
+    generation
 }
 
 /// Values that are computed when somebody reads them.

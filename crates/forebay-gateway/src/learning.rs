@@ -81,7 +81,7 @@ impl Errand<'_> {
         let Some(settings) = &self.service.definition.outlier else { return };
         let (live, shared) = (&upstream.endpoint.live, self.shared());
         let Some(ejection) = shared.live.record(live, settings, met, self.core.now()) else { return };
-        shared.metrics.ejections.inc(self.core.metrics);
+        shared.metrics.ejections_by(ejection.cause).inc(self.core.metrics);
         tracing::warn!(
             service = &*self.service.name,
             endpoint = %upstream.endpoint.endpoint.address,

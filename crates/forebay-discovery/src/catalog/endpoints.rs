@@ -88,7 +88,7 @@ impl Catalog {
             (None, None) => {}
             (None, Some(_)) => {
                 self.unwatch(&endpoint.live);
-                endpoint.live.judge(now, Health::Unknown, None);
+                endpoint.live.judge(now, Health::Unknown, None, None);
             }
             (Some(check), Some(watch)) => {
                 watch.endpoint = Arc::clone(&endpoint.endpoint);

@@ -9,9 +9,10 @@ use crate::change::Change;
 use crate::definition::ServiceDefinition;
 use crate::endpoint::Target;
 use crate::live::LiveState;
-use crate::resolution::{Resolution, ResolutionSettings, Standing};
+use crate::resolution::{Resolution, ResolutionSettings};
 use crate::service::{LiveService, SourceReport};
 use crate::source::{Place, Source};
+use crate::standing::Standing;
 
 impl Catalog {
     pub(super) fn remove(&mut self, name: &Arc<str>) {

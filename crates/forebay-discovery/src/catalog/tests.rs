@@ -10,9 +10,9 @@ use crate::answer::Part;
 use crate::health::Health;
 use crate::merge::merge;
 use crate::pushed::{Advertised, Pushed, PushedChange, PushedTarget, UNCLAIMED_MAX};
-use crate::resolution::Standing;
 use crate::service::{EndpointSet, LiveEndpoint};
 use crate::source::Source;
+use crate::standing::Standing;
 
 fn definition(sources: &[&str], health: Option<HealthCheck>) -> ServiceDefinition {
     let sources = sources.iter().map(|text| text.parse().unwrap()).collect();

@@ -10,6 +10,8 @@
 //! `AI_ADDRCONFIG`.
 
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod message;
 mod system;
 

@@ -10,6 +10,7 @@ mod files;
 mod idempotency;
 mod interim;
 mod internal;
+mod killed;
 mod life;
 mod local_ports;
 mod malformed;

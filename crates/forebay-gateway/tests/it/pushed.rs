@@ -38,7 +38,10 @@ fn answers(gateway: &RunningGateway) -> String {
 fn requests_follow_what_a_registry_says() {
     let (a, b) = (saying("a"), saying("b"));
     let gateway = RunningGateway::start(TOML);
-    assert_eq!(gateway.client().ask(GET).status(), 503, "nothing has registered");
+    let mut client = gateway.client();
+    let refusal = client.ask(GET);
+    assert_eq!((refusal.status(), refusal.field("retry-after")), (503, Some("1")));
+    assert!(refusal.text().contains("no endpoint at present: the registry has not been heard from yet"));
     let pair = |first, second| vec![instance(a.address(), first), instance(b.address(), second)];
     push(&gateway, pair(Advertised::Ready, Advertised::Ready));
     assert_eq!(answers(&gateway), "ab");
@@ -51,8 +54,10 @@ fn requests_follow_what_a_registry_says() {
     let put = PushedChange::Put(instance(b.address(), Advertised::Ready));
     gateway.surroundings().discovery.push_one("a", put);
     assert_eq!(answers(&gateway), "b");
-    push(&gateway, Vec::new());
-    assert_eq!(gateway.client().ask(GET).status(), 503);
+    push(&gateway, vec![instance(a.address(), Advertised::Draining)]);
+    let refusal = client.ask(GET);
+    assert_eq!(refusal.status(), 503);
+    assert!(refusal.text().contains("all its registered instances are starting, draining or in maintenance"));
 }
 
 #[test]
