@@ -56,7 +56,7 @@ pub enum CheckKind {
 }
 
 /// Asked over HTTP: 2xx is passing, 429 warning, anything else critical.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpCheck {
     /// `http://` or `https://`.
     pub url: Box<str>,
@@ -117,14 +117,20 @@ pub struct Check {
     pub spec: CheckSpec,
     /// What it said last.
     pub status: Status,
-    /// In which words; at most [`crate::check::OUTPUT_BYTES_MAX`] bytes.
+    /// In which words; at most [`OUTPUT_BYTES_MAX`] bytes.
     pub output: Box<str>,
     /// For a TTL check: when it falls silent. For the others: when the next probe is due.
     pub due: Moment,
+    /// When a probe last answered.
+    pub answered: Option<Moment>,
     /// Since when it is critical.
     pub critical_since: Option<Moment>,
-    /// Results in a row that contradict the status: successes or failures.
-    pub streak: u16,
+    /// Results in a row that agree: successes count up from 1, failures down from -1. 0 before the first.
+    pub streak: i32,
+    /// Until when other words alone change no index: they are seen at once, and told about later.
+    pub quiet_until: Moment,
+    /// Its words changed while it was quiet.
+    pub untold: bool,
     /// When it was first registered, in the registry's count of changes.
     pub create_index: u64,
     /// When it last changed.
@@ -143,4 +149,50 @@ impl CheckKind {
             CheckKind::Tcp(_) => "tcp",
         }
     }
+}
+
+impl fmt::Debug for HttpCheck {
+    /// Fields and body may hold secrets; so may a query.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.url.split(['?', '#']).next().unwrap_or_default();
+        let names: Vec<&str> = self.header.keys().map(|name| &**name).collect();
+        f.debug_struct("HttpCheck")
+            .field("url", &url)
+            .field("method", &self.method)
+            .field("header", &names)
+            .field("interval", &self.interval)
+            .field("timeout", &self.timeout)
+            .field("tls_skip_verify", &self.tls_skip_verify)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CheckKind {
+    /// Between two probes; for a TTL check, the lease.
+    pub const fn interval(&self) -> Duration {
+        match self {
+            CheckKind::Ttl(ttl) => *ttl,
+            CheckKind::Http(http) => http.interval,
+            CheckKind::Tcp(tcp) => tcp.interval,
+        }
+    }
+
+    /// How long a probe may take; of a TTL check nothing is asked.
+    pub const fn timeout(&self) -> Duration {
+        match self {
+            CheckKind::Ttl(_) => Duration::ZERO,
+            CheckKind::Http(http) => http.timeout,
+            CheckKind::Tcp(tcp) => tcp.timeout,
+        }
+    }
+
+    /// Whether Forebay asks, rather than being told.
+    pub const fn is_probed(&self) -> bool {
+        !matches!(self, CheckKind::Ttl(_))
+    }
+}
+
+/// As much of a check's words as is kept.
+pub(crate) fn kept(output: &str) -> Box<str> {
+    output[..output.floor_char_boundary(OUTPUT_BYTES_MAX)].into()
 }

@@ -37,7 +37,7 @@ pub struct Registration {
 pub struct Weights {
     /// While passing; at least 1.
     pub passing: u32,
-    /// While a check warns; at least 1.
+    /// While a check warns; 0 for no requests then.
     pub warning: u32,
 }
 

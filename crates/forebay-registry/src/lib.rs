@@ -5,12 +5,36 @@
 //!
 //! Where a request goes is not decided here: the binary hands what changes to service discovery.
 
+mod absorbing;
+mod agenda;
 mod check;
+pub mod checking;
+mod found;
+mod handle;
+mod indexes;
 mod instance;
 mod node;
+mod probing;
+mod refusal;
+mod registering;
+mod registry;
+mod reporting;
+mod services;
+mod settings;
+mod subscription;
 mod topic;
+mod waiting;
 
-pub use check::{Check, CheckId, CheckKind, CheckSpec, HttpCheck, Status, TcpCheck};
+pub use absorbing::Snapshot;
+pub use check::{Check, CheckId, CheckKind, CheckSpec, HttpCheck, OUTPUT_BYTES_MAX, Status, TcpCheck};
+pub use found::Found;
+pub use handle::{Handle, PROBES_IN_FLIGHT_MAX};
 pub use instance::{Declared, Instance, InstanceState, Registration, Weights};
 pub use node::{Lease, Node};
+pub use probing::{ProbeAnswer, ProbeId, ProbeOrder, RegistryProbe, SUSPECT_EVERY};
+pub use refusal::{Refusal, RegistryError};
+pub use registry::{Effects, Registry};
+pub use reporting::WORDS_EVERY;
+pub use settings::RegistrySettings;
+pub use subscription::Subscription;
 pub use topic::Topic;

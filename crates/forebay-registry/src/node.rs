@@ -19,6 +19,8 @@ pub struct Node {
     pub address: Box<str>,
     /// Whether it is known to be there.
     pub lease: Lease,
+    /// When the shared store last said how another node is; `None` when it has not since this process started.
+    pub confirmed: Option<Moment>,
     /// Whatever people say of it.
     pub meta: BTreeMap<Box<str>, Box<str>>,
     /// By their ids.
@@ -45,4 +47,23 @@ pub enum Lease {
         /// When that was noticed.
         since: Moment,
     },
+}
+
+impl Node {
+    /// This process, with nothing registered yet.
+    pub fn own(name: &str, id: &str, address: &str) -> Node {
+        Node {
+            name: name.into(),
+            id: id.into(),
+            address: address.into(),
+            lease: Lease::Own,
+            confirmed: None,
+            meta: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            maintenance: None,
+            create_index: 1,
+            modify_index: 1,
+        }
+    }
 }

@@ -1,0 +1,116 @@
+//! The `[registry]` section. Refuses every address but loopback for its HTTP API until that can tell who is asking.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use forebay_config::{Check, Settings};
+
+/// Which instances of which services run where: Consul's HTTP API and DNS for those who ask. Runs when this section is
+/// there, or a service's endpoints say `registry`.
+#[derive(Clone, Debug, PartialEq, Eq, Settings)]
+#[settings(restart, check = RegistrySettings::check)]
+pub struct RegistrySettings {
+    /// Where the registry's HTTP API is found, Consul's and Forebay's own. Loopback only; port 0 takes any free port.
+    #[setting(default = "127.0.0.1:8500")]
+    pub listen: SocketAddr,
+    /// Where questions in DNS are answered, by UDP and TCP; port 0 takes any free port.
+    #[setting(default = "127.0.0.1:8600")]
+    pub dns: SocketAddr,
+    /// Below which name: `orders.service.consul`.
+    #[setting(default = "consul", min_length = 1, max_length = 128)]
+    pub domain: String,
+    /// The datacenter's name, in names and answers. Every node of one store has the same.
+    #[setting(default = "dc1", min_length = 1, max_length = 63)]
+    pub datacenter: String,
+    /// This node's name, unique among those that share a store. The machine's host name when not given.
+    #[setting(min_length = 1, max_length = 63)]
+    pub node: Option<String>,
+    /// This node's own address, as other machines reach it: where instances are that registered without one.
+    #[setting(default = "127.0.0.1")]
+    pub address: IpAddr,
+    /// How long answers in DNS may be kept.
+    #[setting(default = "0s", max = "1h")]
+    pub dns_ttl: Duration,
+}
+
+impl RegistrySettings {
+    fn check(&self, check: &mut Check<'_, '_>) {
+        let is_label = |text: &str| {
+            let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            !text.is_empty() && text.len() <= 63 && text.bytes().all(is_word)
+        };
+        if !self.listen.ip().to_canonical().is_loopback() {
+            let port = self.listen.port();
+            check
+                .error("listen", format!("`listen` is {}, which is not a loopback address", self.listen))
+                .note("whoever reaches the registry decides where requests go, and it has no tokens yet")
+                .help(format!("write \"127.0.0.1:{port}\"; every machine runs its own Forebay, which shares through [store]"));
+        }
+        if !self.domain.trim_end_matches('.').split('.').all(is_label) {
+            check
+                .error("domain", format!("`domain` is {:?}, which is no name in DNS", self.domain))
+                .note("services are found below it, as in orders.service.consul")
+                .help("use letters, digits and hyphens, with dots between");
+        }
+        for (key, value) in [("datacenter", Some(&self.datacenter)), ("node", self.node.as_ref())] {
+            if value.is_some_and(|value| !is_label(value)) {
+                check
+                    .error(key, format!("`{key}` is no label in DNS"))
+                    .note("it is part of names in DNS, as in web-1.node.dc1.consul")
+                    .help("use letters, digits, hyphens and underscores, 63 at most");
+            }
+        }
+        if self.address.is_unspecified() {
+            check
+                .error("address", format!("`address` is {}, to which nobody can connect", self.address))
+                .note("instances that register without an address are told to be there")
+                .help("write the address of this machine that others reach");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use forebay_config::{Inputs, check_declarations, load};
+
+    use super::*;
+
+    /// The whole file.
+    #[derive(Debug, Settings)]
+    struct Root {
+        /// The registry.
+        registry: Option<RegistrySettings>,
+    }
+
+    fn read(file: &str) -> Result<Option<RegistrySettings>, String> {
+        let files = |_: &Path| Ok(file.as_bytes().to_vec());
+        let loaded =
+            load::<Root>(Inputs { file: Some("forebay.toml".into()), files: &files, ..Inputs::default() });
+        loaded.map(|loaded| loaded.value.registry).map_err(|diagnostics| diagnostics.to_string())
+    }
+
+    #[test]
+    fn it_is_there_when_it_is_written() {
+        assert_eq!(check_declarations::<Root>(), Vec::<String>::new());
+        assert_eq!(read(""), Ok(None));
+        let settings = read("[registry]\n").unwrap().unwrap();
+        assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 8500)));
+        assert_eq!(settings.dns, SocketAddr::from(([127, 0, 0, 1], 8600)));
+    }
+
+    #[test]
+    fn what_nobody_could_reach_or_anybody_could_is_refused() {
+        for (line, words) in [
+            ("listen = '0.0.0.0:8500'", "not a loopback address"),
+            ("domain = 'con sul'", "no name in DNS"),
+            ("datacenter = 'a.b'", "no label in DNS"),
+            ("node = 'a b'", "no label in DNS"),
+            ("address = '0.0.0.0'", "nobody can connect"),
+        ] {
+            let error = read(&format!("[registry]\n{line}\n")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
