@@ -7,22 +7,33 @@
 
 mod absorbing;
 mod agenda;
+mod asked;
 mod check;
 pub mod checking;
+mod consul;
+mod fields;
 mod found;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod go_duration;
 mod handle;
 mod indexes;
 mod instance;
+mod native;
 mod node;
 mod probing;
+mod query;
 mod refusal;
 mod registering;
 mod registry;
+mod reply;
 mod reporting;
+mod serve;
 mod services;
 mod settings;
 mod subscription;
 mod topic;
+mod waiter;
 mod waiting;
 
 pub use absorbing::Snapshot;
@@ -35,6 +46,7 @@ pub use probing::{ProbeAnswer, ProbeId, ProbeOrder, RegistryProbe, SUSPECT_EVERY
 pub use refusal::{Refusal, RegistryError};
 pub use registry::{Effects, Registry};
 pub use reporting::WORDS_EVERY;
+pub use serve::{CONNECTIONS_MAX, RegistryHttp, serve_http};
 pub use settings::RegistrySettings;
 pub use subscription::Subscription;
 pub use topic::Topic;

@@ -1,3 +1,9 @@
 //! Claims about the registry over real sockets and real stores.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+mod blocking;
+mod clients;
+mod consul_api;
+mod desk;
+mod native_api;
