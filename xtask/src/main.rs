@@ -12,6 +12,7 @@ mod bench;
 mod finding;
 mod fuzz;
 mod licences;
+mod npm;
 mod packages;
 mod process;
 mod python;

@@ -14,7 +14,7 @@ use crate::packages::{self, Need};
 use crate::steps::Steps;
 use crate::stop::{Stop, no_more};
 use crate::workspace::Workspace;
-use crate::{licences, process, tidy};
+use crate::{licences, npm, process, python, tidy};
 
 /// Programs that the tests start and cannot go without.
 const NEEDS: &[Need] = &[
@@ -27,6 +27,11 @@ const NEEDS: &[Need] = &[
     },
 ];
 
+/// Clients of Consul that the registry is tested with, from PyPI and npm;
+/// crates/forebay-registry/tests/it/clients.rs has the same.
+const PYTHON_CLIENT: &str = "py-consul==1.8.0";
+const NODE_CLIENT: &str = "consul@2.0.1";
+
 /// Lints and tests compiled from nothing. Past this, people stop running the tests before they push.
 const BUILD_MAX: Duration = Duration::from_secs(600);
 /// All tests of one crate. Past this, people stop running them between two thoughts.
@@ -36,6 +41,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: lexopt::Parser) -> Result<()
     no_more(arguments)?;
     let mut steps = Steps::default();
     steps.step("packages", || packages::ensure(NEEDS));
+    steps.step("clients", || {
+        python::ensure(workspace, PYTHON_CLIENT)?;
+        npm::ensure(workspace, NODE_CLIENT)?;
+        Ok(format!("{PYTHON_CLIENT} and {NODE_CLIENT}"))
+    });
     steps.step("format", || format(workspace));
     steps.step("tidy", || tidy::check(workspace));
     steps.step("licences", || licences::check(workspace));

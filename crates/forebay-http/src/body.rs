@@ -80,6 +80,15 @@ impl Incoming<'_> {
         }
     }
 
+    /// Ready once the client has closed its side or is gone; for an exchange that waits for something else. Never while
+    /// something of the body is left to read.
+    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Incoming::Http1 { io, .. } if self.is_over() => io.poll_closed(cx),
+            Incoming::Http1 { .. } | Incoming::Whole(_) => Poll::Pending,
+        }
+    }
+
     /// Whether nothing of the body is left to read.
     pub fn is_over(&self) -> bool {
         match self {

@@ -138,6 +138,18 @@ impl Io {
         on_stream!(&mut *socket, stream => stream.poll_shutdown(cx))
     }
 
+    /// Ready once the peer has closed its side or is gone; for who keeps it waiting. Bytes that nobody has read yet say
+    /// that it is there, and from then on nothing more is noticed. Of TLS, only the end of the connection below is.
+    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let socket = self.0.borrow();
+        let Some(tcp) = socket.tcp() else { return Poll::Pending };
+        let mut byte = [0];
+        match tcp.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+        }
+    }
+
     /// Makes the coming close a reset, so that the peer does not take it for a proper end.
     pub fn reset_on_close(&self) {
         if let Some(tcp) = self.0.borrow().tcp() {

@@ -19,6 +19,7 @@ pub mod parse;
 pub mod pool;
 pub mod problem;
 pub mod reader;
+pub mod role;
 mod section;
 pub mod server;
 mod target;

@@ -7,22 +7,32 @@
 
 mod absorbing;
 mod agenda;
+mod asked;
 mod check;
 pub mod checking;
+mod consul;
+mod fields;
 mod found;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod go_duration;
 mod handle;
 mod indexes;
 mod instance;
 mod keeping;
+mod native;
 mod node;
 mod outbox;
 mod postgres;
 mod probing;
 mod record;
+mod query;
 mod refusal;
 mod registering;
 mod registry;
+mod reply;
 mod reporting;
+mod serve;
 mod services;
 mod settings;
 mod sharing;
@@ -30,6 +40,7 @@ mod sqlite;
 mod subscription;
 mod telemetry;
 mod topic;
+mod waiter;
 mod waiting;
 
 pub use absorbing::Snapshot;
@@ -43,6 +54,7 @@ pub use probing::{ProbeAnswer, ProbeId, ProbeOrder, RegistryProbe, SUSPECT_EVERY
 pub use refusal::{Refusal, RegistryError};
 pub use registry::{Effects, Registry};
 pub use reporting::WORDS_EVERY;
+pub use serve::{CONNECTIONS_MAX, RegistryHttp, serve_http};
 pub use settings::RegistrySettings;
 pub use sharing::{NODE_LEASE, RENEW_EVERY};
 pub use sqlite::{SQLITE_SCHEMA, Stored, load};
