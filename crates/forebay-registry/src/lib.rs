@@ -9,6 +9,7 @@ mod absorbing;
 mod agenda;
 mod check;
 pub mod checking;
+pub mod dns;
 mod found;
 mod handle;
 mod indexes;
@@ -27,6 +28,7 @@ mod waiting;
 
 pub use absorbing::Snapshot;
 pub use check::{Check, CheckId, CheckKind, CheckSpec, HttpCheck, OUTPUT_BYTES_MAX, Status, TcpCheck};
+pub use dns::{bind_dns, serve_dns};
 pub use found::Found;
 pub use handle::{Handle, PROBES_IN_FLIGHT_MAX};
 pub use instance::{Declared, Instance, InstanceState, Registration, Weights};
