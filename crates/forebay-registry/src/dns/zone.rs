@@ -175,3 +175,23 @@ impl Zone {
         name.unwrap_or_else(|| self.domain.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_that_no_name_fits_under_are_refused() {
+        let check = |domain: &str, datacenter: &str, expected: &str| {
+            let zone = Zone::new(domain, datacenter, Duration::ZERO, false);
+            assert_eq!(zone.unwrap_err().to_string(), expected);
+        };
+        check("", "dc1", "\"\" is no domain name");
+        check(".", "dc1", "\".\" is no domain name");
+        check("a..b", "dc1", "\"a..b\" is no domain name");
+        check("consul", "eu.west", "\"eu.west\" is no label of a domain name");
+        check("consul", "", "\"\" is no label of a domain name");
+        let long = ["a"; 80].join(".");
+        check(&long, "dc1", &format!("the domain {long:?} is longer than 153 octets"));
+    }
+}

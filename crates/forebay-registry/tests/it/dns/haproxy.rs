@@ -70,22 +70,10 @@ impl Drop for Speaker {
     }
 }
 
-/// A private HAProxy that listens on Unix sockets alone.
-struct Haproxy {
-    child: Child,
-    directory: PathBuf,
-}
-
-impl Haproxy {
-    fn start(served: &Served, port: u16) -> Haproxy {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("forebay-dns-{}-{number}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let place = directory.display();
-        let dns = served.address;
-        let configuration = format!(
-            "global
+/// One listener for each way to ask.
+fn configuration(dns: SocketAddr, place: &str, port: u16) -> String {
+    format!(
+        "global
     nbthread 1
     maxconn 100
     stats socket {place}/stats mode 600 level admin
@@ -130,7 +118,22 @@ listen by-a
     bind unix@{place}/a
     server-template orders 3 orders.service.consul:{port} resolvers forebay init-addr none resolve-prefer ipv4
 "
-        );
+        )
+}
+
+/// A private HAProxy that listens on Unix sockets alone.
+struct Haproxy {
+    child: Child,
+    directory: PathBuf,
+}
+
+impl Haproxy {
+    fn start(served: &Served, port: u16) -> Haproxy {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("forebay-dns-{}-{number}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let configuration = configuration(served.address, &directory.display().to_string(), port);
         let file = directory.join("haproxy.cfg");
         fs::write(&file, configuration).unwrap();
         let mut haproxy = Command::new("haproxy");
