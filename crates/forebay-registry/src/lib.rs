@@ -12,6 +12,7 @@ mod check;
 pub mod checking;
 mod consul;
 mod fields;
+pub mod dns;
 mod found;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -45,6 +46,7 @@ mod waiting;
 
 pub use absorbing::Snapshot;
 pub use check::{Check, CheckId, CheckKind, CheckSpec, HttpCheck, OUTPUT_BYTES_MAX, Status, TcpCheck};
+pub use dns::{bind_dns, serve_dns};
 pub use found::Found;
 pub use handle::{Handle, PROBES_IN_FLIGHT_MAX, Stores};
 pub use instance::{Declared, Instance, InstanceState, Registration, Weights};

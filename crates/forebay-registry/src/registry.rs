@@ -181,7 +181,7 @@ impl Registry {
         self.probes.next()
     }
 
-    fn found(&self, node: &str, id: &str) -> Option<Found<'_>> {
+    pub(crate) fn found(&self, node: &str, id: &str) -> Option<Found<'_>> {
         let node = if *node == *self.me_key { &self.me } else { self.others.get(node)? };
         node.instances.get(id).map(|instance| Found { node, instance })
     }

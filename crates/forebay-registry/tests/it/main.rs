@@ -6,6 +6,7 @@ mod blocking;
 mod clients;
 mod consul_api;
 mod desk;
+mod dns;
 mod native_api;
 mod nodes;
 mod snapshot;
