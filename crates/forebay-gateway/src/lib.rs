@@ -26,6 +26,7 @@ pub mod plan;
 pub mod planning;
 mod ports;
 pub mod probe;
+pub mod registry_probe;
 mod relay;
 mod replay;
 pub mod router;

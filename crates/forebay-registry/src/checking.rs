@@ -102,6 +102,11 @@ pub(crate) fn check_spec(spec: &CheckSpec) -> Result<(), Refusal> {
     match &spec.kind {
         CheckKind::Ttl(ttl) => check_time("TTL", *ttl, Duration::from_millis(1)),
         CheckKind::Http(http) => {
+            // A check that takes any certificate takes any answer: whoever is in between says how the instance is.
+            if http.tls_skip_verify {
+                let why = "is not taken: give the instance a certificate that the system trusts, or use a TCP check";
+                return Err(Refusal::invalid("TLSSkipVerify", why));
+            }
             check_time("Interval", http.interval, INTERVAL_MIN)?;
             check_time("Timeout", http.timeout, Duration::from_millis(1))?;
             check_url(&http.url)?;

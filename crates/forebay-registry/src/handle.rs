@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -143,6 +144,11 @@ impl Handle {
         }
     }
 
+    /// Requests could not connect to this address: checks of what answers there are made out of turn.
+    pub fn suspect(&self, address: SocketAddr) {
+        self.apply(|registry, now| registry.suspect(now, address));
+    }
+
     /// Names of services that change from now on.
     pub fn subscribe(&self) -> Subscription {
         self.0.subscribers.subscribe()
@@ -169,6 +175,11 @@ impl Handle {
             () = disk => {}
             () = sharing => {}
         }
+        self.flush().await;
+    }
+
+    /// Writes what is not on the disk yet, within a bound: the last thing before the process ends.
+    pub async fn flush(&self) {
         if let Some(disk) = &self.0.disk {
             self.store_the_rest(disk).await;
         }

@@ -36,6 +36,21 @@ pub struct RegistrySettings {
     pub dns_only_passing: bool,
 }
 
+impl Default for RegistrySettings {
+    /// What holds where a service's endpoints say `registry` and nothing else is written.
+    fn default() -> RegistrySettings {
+        RegistrySettings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8500)),
+            dns: SocketAddr::from(([127, 0, 0, 1], 8600)),
+            domain: "consul".into(),
+            datacenter: "dc1".into(),
+            node: None,
+            address: IpAddr::from([127, 0, 0, 1]),
+            dns_ttl: Duration::ZERO,
+        }
+    }
+}
+
 impl RegistrySettings {
     fn check(&self, check: &mut Check<'_, '_>) {
         let is_label = |text: &str| {
@@ -98,9 +113,7 @@ mod tests {
     fn it_is_there_when_it_is_written() {
         assert_eq!(check_declarations::<Root>(), Vec::<String>::new());
         assert_eq!(read(""), Ok(None));
-        let settings = read("[registry]\n").unwrap().unwrap();
-        assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 8500)));
-        assert_eq!(settings.dns, SocketAddr::from(([127, 0, 0, 1], 8600)));
+        assert_eq!(read("[registry]\n"), Ok(Some(RegistrySettings::default())));
     }
 
     #[test]

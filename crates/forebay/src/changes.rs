@@ -3,16 +3,26 @@
 use forebay_clock::Clock;
 use forebay_discovery::{Change, Health};
 use forebay_gateway::Ejections;
+use forebay_registry::Handle;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-/// Logs every change, for as long as there may be any, and counts what no core counts.
-pub(crate) async fn tell(mut changes: Receiver<Change>, clock: Clock, ejections: Ejections) {
+/// Logs every change, for as long as there may be any, counts what no core counts, and has the registry look at what
+/// requests could not reach.
+pub(crate) async fn tell(
+    mut changes: Receiver<Change>,
+    clock: Clock,
+    ejections: Ejections,
+    registry: Option<Handle>,
+) {
     loop {
         match changes.recv().await {
             Ok(change) => {
                 if let Change::Ejected { service, ejection, .. } = &change {
                     ejections.count(service, ejection.cause);
+                }
+                if let (Change::Suspected { address, .. }, Some(registry)) = (&change, &registry) {
+                    registry.suspect(*address);
                 }
                 log(&change, &clock);
             }

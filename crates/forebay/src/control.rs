@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::changes;
 use crate::cli::Configured;
+use crate::registry::{self, Registrar};
 use crate::reload;
 use crate::root::Root;
 use crate::storage::Storage;
@@ -39,6 +40,8 @@ pub(crate) struct Control<'l> {
     pub(crate) storage: Storage,
     pub(crate) log: &'l Guard,
     pub(crate) admin: std::net::TcpListener,
+    /// Where a registry runs.
+    pub(crate) registrar: Option<Registrar>,
 }
 
 /// Runs until the process is to end, and says how that went.
@@ -64,6 +67,9 @@ impl Control<'_> {
             sweeper: sweeper.clone(),
             dates: Rc::new(DateCache::new(self.surroundings.clock.clone())),
         };
+        let registrar = self.registrar.take();
+        let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());
+        let registry = registry::run(registrar, &sweeper, &resolver, core.clone(), &self.surroundings);
         let admin = serve_admin(self.admin.try_clone()?, Rc::new(admin), core);
         let mut phases = self.surroundings.shutdown.subscribe();
         let stopped = async move {
@@ -71,11 +77,13 @@ impl Control<'_> {
             let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
         };
         let ejections = Ejections::new(&self.surroundings.registry);
-        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections);
+        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
         let background = async {
-            let (_, (), (), admin) =
-                tokio::join!(sweeper.run(), changes, discovery.run(&resolver, &prober, stopped), admin);
-            admin
+            let discovery = discovery.run(&resolver, &prober, stopped);
+            // A listener that fails ends the process; what ends without failing has stopped with it.
+            let listeners = async { tokio::try_join!(admin, registry).map(drop) };
+            let (_, (), (), listeners) = tokio::join!(sweeper.run(), changes, discovery, listeners);
+            listeners
         };
         tokio::select! {
             summary = self.follow_signals(&told) => Ok((self.gateway, self.storage, summary?)),

@@ -11,6 +11,7 @@ mod configuration;
 mod control;
 mod demo;
 mod message;
+mod registry;
 mod reload;
 mod root;
 mod storage;

@@ -8,6 +8,7 @@ use crate::commands::serve::{gateway_message, level};
 use crate::configuration;
 use crate::control::Control;
 use crate::message::Message;
+use crate::registry;
 use crate::told::Told;
 
 /// Puts the files as they are now in force, if they are right. A process that stops reloads nothing more.
@@ -37,6 +38,9 @@ pub(crate) async fn reload(
         return reject(told, why, message.text(), message.text());
     }
     control.storage.begin();
+    if registry::is_wanted(&plan) && control.storage.registry().is_none() {
+        tracing::warn!("a service finds its endpoints in the registry, which starts with the next restart");
+    }
     let generation = match control.gateway.reload(plan).await {
         Ok(generation) => generation,
         Err(error) => {

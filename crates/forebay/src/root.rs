@@ -9,6 +9,7 @@ use forebay_gateway::planning::Sections;
 use forebay_gateway::settings::{
     GatewaySettings, RouteSettings, ServiceSettings, check_local_ports, check_routes,
 };
+use forebay_registry::RegistrySettings;
 use forebay_shutdown::ShutdownSettings;
 use forebay_store::{StateSettings, StoreSettings};
 
@@ -26,6 +27,8 @@ pub(crate) struct Root {
     pub(crate) cors: BTreeMap<Name, CorsSettings>,
     /// Probes, metrics, and what the process knows about itself.
     pub(crate) admin: AdminSettings,
+    /// Which instances of which services run where.
+    pub(crate) registry: Option<RegistrySettings>,
     /// How the process stops.
     pub(crate) shutdown: ShutdownSettings,
     /// Where state is kept.
@@ -80,7 +83,8 @@ impl Root {
     fn check(&self, check: &mut Check<'_, '_>) {
         check_routes(&self.route, check);
         let front = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));
-        let listeners: Vec<_> = front.chain([("admin.listen", self.admin.listen)]).collect();
+        let registry = self.registry.iter().map(|registry| ("registry.listen", registry.listen));
+        let listeners: Vec<_> = front.chain([("admin.listen", self.admin.listen)]).chain(registry).collect();
         check_local_ports(self.service.iter(), &listeners, check);
     }
 }

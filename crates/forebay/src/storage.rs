@@ -1,15 +1,18 @@
 //! Opens what Forebay remembers when something first needs it, and closes it last: SQLite in the state directory for one
 //! node, PostgreSQL for several.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+use forebay_clock::Clock;
 use forebay_gateway::Keyring;
 use forebay_gateway::plan::Plan;
 use forebay_idempotency::{
     Keeper, Keys, POSTGRES_SCHEMA, PostgresStore, SQLITE_SCHEMA, SqliteStore, Store, keeper,
 };
+use forebay_registry::{Handle, Node, Registry, Stores, load};
 use forebay_store::postgres::{Limits, Pool, migrate};
 use forebay_store::sqlite::{Database, Options};
 use forebay_store::{StoreError, StoreSettings};
@@ -34,6 +37,10 @@ pub(crate) struct Storage {
     settings: StoreSettings,
     directory: PathBuf,
     keyring: Keyring,
+    /// One for all that is kept in it: it has one writer.
+    database: Option<Database>,
+    pool: Option<Pool>,
+    registry: Option<Handle>,
     /// Opened, and not yet begun.
     work: Option<Work>,
     running: Option<JoinHandle<()>>,
@@ -42,7 +49,9 @@ pub(crate) struct Storage {
 impl Storage {
     /// Nothing is opened yet.
     pub(crate) fn new(settings: StoreSettings, directory: &Path, keyring: Keyring) -> Storage {
-        Storage { settings, directory: directory.to_owned(), keyring, work: None, running: None }
+        let directory = directory.to_owned();
+        let (database, pool, registry) = (None, None, None);
+        Storage { settings, directory, keyring, database, pool, registry, work: None, running: None }
     }
 
     /// Opens the store if the plan needs it and it is not open.
@@ -65,20 +74,59 @@ impl Storage {
         Ok(())
     }
 
-    fn open_sqlite(&self) -> Result<(Keys, Work), StoreError> {
-        let path = self.directory.join(DATABASE_FILE);
-        let database = Database::open(&path, &[SQLITE_SCHEMA], Options::default())?;
-        let (keys, keeper) = keeper(SqliteStore::new(database.writer()), DISK_TIME, fastrand::Rng::new());
-        let work = async move {
-            keeper.run().await;
-            database.close();
-        };
-        Ok((keys, Box::pin(work)))
+    /// The registry, if one was opened.
+    pub(crate) fn registry(&self) -> Option<&Handle> {
+        self.registry.as_ref()
     }
 
-    fn open_postgres(&self) -> Result<(Keys, Work), StoreError> {
-        let Some(url) = &self.settings.url else { return Err(StoreError::Closed) };
-        let pool = Pool::new(url, Limits::from(&self.settings))?;
+    /// Opens what the registry keeps, and gives it with all that was registered before the restart.
+    pub(crate) fn open_registry(&mut self, name: &str, address: IpAddr, clock: Clock) -> Result<Handle, Message> {
+        let opened = self.open_stored_registry(name, address, clock).map_err(|error| {
+            Message::new(whole(&error))
+                .note("what is registered is kept there, so that a restart forgets nothing")
+                .help("check the directory's rights and free space, or name another with `[state] directory`")
+        })?;
+        self.registry = Some(opened.clone());
+        Ok(opened)
+    }
+
+    fn open_stored_registry(&mut self, name: &str, address: IpAddr, clock: Clock) -> Result<Handle, StoreError> {
+        let shared = if self.settings.url.is_some() { Some(self.pool()?) } else { None };
+        let database = self.database()?;
+        let (writer, reader) = (database.writer(), database.reader()?);
+        let stored = load(&reader, &mut fastrand::Rng::new())?;
+        let mut registry = Registry::new(Node::own(name, &stored.id, &address.to_string()));
+        registry.restore(clock.now(), stored.snapshot);
+        Ok(Handle::with_stores(registry, clock, Stores { disk: Some(writer), shared }))
+    }
+
+    fn database(&mut self) -> Result<&Database, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => {
+                let schemas = [SQLITE_SCHEMA, forebay_registry::SQLITE_SCHEMA];
+                Database::open(&self.directory.join(DATABASE_FILE), &schemas, Options::default())?
+            }
+        };
+        Ok(self.database.insert(database))
+    }
+
+    fn pool(&mut self) -> Result<Pool, StoreError> {
+        if let Some(pool) = &self.pool {
+            return Ok(pool.clone());
+        }
+        let url = self.settings.url.as_ref().ok_or(StoreError::Closed)?;
+        Ok(self.pool.insert(Pool::new(url, Limits::from(&self.settings))?).clone())
+    }
+
+    fn open_sqlite(&mut self) -> Result<(Keys, Work), StoreError> {
+        let store = SqliteStore::new(self.database()?.writer());
+        let (keys, keeper) = keeper(store, DISK_TIME, fastrand::Rng::new());
+        Ok((keys, Box::pin(run(keeper))))
+    }
+
+    fn open_postgres(&mut self) -> Result<(Keys, Work), StoreError> {
+        let pool = self.pool()?;
         let patience = self.settings.acquire_timeout + self.settings.statement_timeout;
         let (keys, keeper) = keeper(PostgresStore::new(pool.clone()), patience, fastrand::Rng::new());
         let work = async move {
@@ -87,7 +135,6 @@ impl Storage {
                 // Never over before the keeper is.
                 () = keep_current(&pool) => {}
             }
-            pool.close().await;
         };
         Ok((keys, Box::pin(work)))
     }
@@ -101,13 +148,20 @@ impl Storage {
 
     /// Waits until the outcomes of the last requests are written. By now every core has ended.
     pub(crate) async fn close(self) {
-        let Storage { running, keyring, .. } = self;
+        let Storage { running, keyring, database, pool, registry, .. } = self;
         // The keeper works as long as somebody could ask it.
         drop(keyring);
         if let Some(running) = running
             && tokio::time::timeout(CLOSE_TIME, running).await.is_err()
         {
             tracing::warn!("the store did not close in time");
+        }
+        if let Some(registry) = registry {
+            registry.flush().await;
+        }
+        drop(database);
+        if let Some(pool) = pool {
+            pool.close().await;
         }
     }
 }

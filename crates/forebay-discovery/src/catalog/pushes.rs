@@ -28,6 +28,8 @@ impl Catalog {
     }
 
     fn listen(&mut self, now: Moment, name: &str, take: impl FnOnce(&mut Listing) -> Vec<Shift>) {
+        // Registries know services by name without case.
+        let name = &*name.to_ascii_lowercase();
         let known = self.listings.get_key_value(name).map(|(known, _)| Arc::clone(known));
         let name = known.unwrap_or_else(|| name.into());
         let listed = self.listings.entry(Arc::clone(&name)).or_default();

@@ -61,7 +61,7 @@ impl Catalog {
         match &source.place {
             Place::Address(address) => Supply::Written(Target::new(*address)),
             Place::Registry { name: other } => {
-                let listed = Arc::clone(other.as_ref().unwrap_or(name));
+                let listed: Arc<str> = other.as_ref().unwrap_or(name).to_ascii_lowercase().into();
                 let claims = &mut self.listings.entry(Arc::clone(&listed)).or_default().claimed_by;
                 if !claims.contains(name) {
                     claims.push(Arc::clone(name));

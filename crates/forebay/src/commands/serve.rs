@@ -24,6 +24,7 @@ use crate::cli::{Configured, exit};
 use crate::configuration;
 use crate::control::{self, Control};
 use crate::message::{Message, whole};
+use crate::registry::Registrar;
 use crate::root::{LogFormat, LogLevel, Root};
 use crate::storage::Storage;
 
@@ -63,6 +64,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     };
     let mut storage = Storage::new(root.store.clone(), state.path(), surroundings.keyring.clone());
     storage.open_for(&plan)?;
+    let registrar = Registrar::start(&root, &plan, &mut storage, &surroundings)?;
     let gateway = Gateway::start(plan, &listeners, workers, access.clone(), surroundings.clone())
         .map_err(|error| gateway_message(&error))?;
     // As bound: where 0 is configured, the kernel has chosen.
@@ -80,6 +82,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         storage,
         log: &log,
         admin,
+        registrar,
     };
     let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
     if let Some(access) = access {
@@ -91,7 +94,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
     Ok(ExitCode::from(ended.exit_code()))
 }
 
-fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
+pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
     let bound = addresses.iter().map(|&address| listen(address)).collect::<Result<_, ListenError>>();
     bound.map_err(|error| listen_message(&error))
 }
