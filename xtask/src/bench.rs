@@ -18,8 +18,12 @@ const HARNESS: &str = "forebay-bench";
 /// The harness's benchmarks; it knows what they mean.
 const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
 
-/// Benchmarks of one decision: the package whose `benches` have one of this name.
-const DECISIONS: &[(&str, &str)] = &[("pick", "forebay-balance"), ("cors", "forebay-cors")];
+/// Benchmarks of one decision: the packages whose `benches` have one of this name.
+const DECISIONS: &[(&str, &[&str])] = &[
+    ("pick", &["forebay-balance"]),
+    ("update", &["forebay-discovery", "forebay-gateway"]),
+    ("cors", &["forebay-cors"]),
+];
 
 /// The benchmark that Envoy takes part in, and the PyPI package that has its program.
 const SPREADING: &str = "balance";
@@ -37,11 +41,13 @@ pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Resul
         .map(|argument| argument.into_string().map_err(|_| Stop::Usage("an argument is not UTF-8".into())))
         .collect::<Result<_, _>>()?;
     let decision = arguments.first().and_then(|name| DECISIONS.iter().find(|(known, _)| known == name));
-    if let Some((name, package)) = decision {
-        let mut command = process::cargo();
-        command.current_dir(&workspace.root);
-        command.args(["bench", "--locked", "--package", package, "--bench", name, "--"]);
-        return process::run(command.args(&arguments[1..]));
+    if let Some((name, packages)) = decision {
+        return packages.iter().try_for_each(|package| {
+            let mut command = process::cargo();
+            command.current_dir(&workspace.root);
+            command.args(["bench", "--locked", "--package", package, "--bench", name, "--"]);
+            process::run(command.args(&arguments[1..]))
+        });
     }
     build(workspace, HARNESS)?;
     let mut command = Command::new(program(workspace, HARNESS));

@@ -25,6 +25,16 @@ const NEEDS: &[Need] = &[
         program: "pg_ctlcluster",
         used_for: "the tests of stored state, which start private servers",
     },
+    Need {
+        package: "bind9-dnsutils",
+        program: "dig",
+        used_for: "the tests of the registry's DNS, which it asks",
+    },
+    Need {
+        package: "haproxy",
+        program: "haproxy",
+        used_for: "the tests of the registry's DNS, by which a private one finds its servers",
+    },
 ];
 
 /// Clients of Consul that the registry is tested with, from PyPI and npm;

@@ -45,6 +45,8 @@ pub(crate) struct ServiceView {
 pub(crate) struct EndpointView {
     pub(crate) address: String,
     pub(crate) health: Health,
+    /// Its registry calls it critical.
+    pub(crate) critical: bool,
     /// For how long.
     pub(crate) age: Duration,
     /// Whether requests go there while there is a choice.
@@ -87,7 +89,7 @@ impl ServiceView {
             return Some(because("no endpoint", sources));
         }
         let endpoints = self.endpoints.iter().map(|endpoint| {
-            let why = endpoint.reason.as_deref().unwrap_or(endpoint.health.text());
+            let why = endpoint.reason.as_deref().unwrap_or(endpoint.state());
             format!("{} {why}", endpoint.address)
         });
         Some(because(&format!("0 of {} endpoints eligible", self.endpoints.len()), endpoints))
@@ -98,6 +100,7 @@ impl ServiceView {
             json!({
                 "address": endpoint.address,
                 "health": endpoint.health.text(),
+                "critical": endpoint.critical,
                 "for_seconds": endpoint.age.as_secs(),
                 "eligible": endpoint.eligible,
                 "in_flight": endpoint.in_flight,
@@ -143,7 +146,13 @@ impl EndpointView {
     fn of(endpoint: &LiveEndpoint, now: Moment) -> EndpointView {
         let verdict = endpoint.live.verdict();
         let eligible = endpoint.live.is_eligible(now);
-        let reason = verdict.reason.map(|reason| reason.to_string());
+        let critical = verdict.critical.as_ref();
+        let since = critical.map_or(verdict.since, |critical| critical.since);
+        let reason = critical.map(|critical| critical.reason.to_string());
+        let probe = verdict.reason.map(|reason| reason.to_string());
+        let held = verdict.hold.filter(|hold| hold.until > now).map(|hold| {
+            format!("held out for {}: up and down {} times", age(hold.until.since(now)), hold.falls)
+        });
         let ejected = endpoint
             .live
             .ejection(now)
@@ -152,19 +161,27 @@ impl EndpointView {
         EndpointView {
             address: endpoint.endpoint.address.to_string(),
             health: verdict.health,
-            age: now.since(verdict.since),
+            critical: critical.is_some(),
+            age: now.since(since),
             eligible,
             in_flight: endpoint.live.in_flight(),
             reason: reason
+                .or(probe)
+                .or(held)
                 .or(ejected)
                 .or_else(|| suspect.then(|| "a request has just failed to reach it".to_owned())),
         }
     }
 
+    /// The worse of what its registry and our own checks say.
+    fn state(&self) -> &'static str {
+        if self.critical { "critical" } else { self.health.text() }
+    }
+
     fn row(&self) -> Vec<String> {
         vec![
             self.address.clone(),
-            self.health.text().to_owned(),
+            self.state().to_owned(),
             age(self.age),
             if self.eligible { "yes" } else { "no" }.to_owned(),
             self.in_flight.to_string(),
@@ -183,6 +200,9 @@ impl SourceView {
                 Standing::Fresh { .. } => "fresh",
                 Standing::Stale { .. } => "stale",
                 Standing::GivenUp { .. } => "given-up",
+                Standing::Unheard => "unheard",
+                Standing::Told { .. } => "told",
+                Standing::Outdated { .. } => "outdated",
             },
             standing: report.standing.describe(now),
             addresses: report.targets,
@@ -226,6 +246,7 @@ mod tests {
         EndpointView {
             address: address.to_owned(),
             health,
+            critical: false,
             age: Duration::from_secs(130),
             eligible: health.is_eligible(),
             in_flight: 3,
@@ -245,9 +266,15 @@ mod tests {
         let endpoints = vec![
             endpoint("127.0.0.1:9001", Health::Healthy, None),
             endpoint("10.0.0.17:9000", Health::Unhealthy, Some("connection refused")),
+            EndpointView {
+                critical: true,
+                eligible: false,
+                ..endpoint("10.0.0.18:9000", Health::Unknown, Some("TTL expired"))
+            },
         ];
         let sources = vec![
             source("127.0.0.1:9001", "static", "written in the configuration", 1),
+            source("registry", "told", "5 instances, 1 critical, 1 draining", 4),
             source("orders.internal:9000", "fresh", "answered 4s ago", 1),
         ];
         view(endpoints, sources)
@@ -293,13 +320,14 @@ mod tests {
             json!({
                 "address": "10.0.0.17:9000",
                 "health": "unhealthy",
+                "critical": false,
                 "for_seconds": 130,
                 "eligible": false,
                 "in_flight": 3,
                 "reason": "connection refused",
             })
         );
-        assert_eq!(document["sources"][1]["state"], "fresh");
+        assert_eq!(document["sources"][2]["state"], "fresh");
     }
 
     #[test]

@@ -92,4 +92,19 @@ impl ResolveFailure {
     pub fn is_denial(&self) -> bool {
         matches!(self, ResolveFailure::NoSuchName { .. } | ResolveFailure::NoRecords { .. })
     }
+
+    /// In words for strangers: no names, no addresses.
+    pub fn public(&self) -> &'static str {
+        match self {
+            ResolveFailure::NoSuchName { .. } => "its DNS name does not exist",
+            ResolveFailure::NoRecords { .. } => "its DNS name has no address",
+            ResolveFailure::Refused { .. } | ResolveFailure::Malformed { .. } => {
+                "its name server does not answer as it should"
+            }
+            ResolveFailure::TimedOut { .. }
+            | ResolveFailure::Unreachable { .. }
+            | ResolveFailure::NoServer => "no name server answers",
+            ResolveFailure::File { .. } => "the file that lists its endpoints cannot be used",
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::health::{Health, ProbeFailure};
-use crate::live::{EndpointSet, SourceReport};
 use crate::outlier::Ejection;
-use crate::resolution::Standing;
+use crate::service::{EndpointSet, SourceReport};
+use crate::standing::Standing;
 
 /// Something that people and metrics want to know about.
 #[derive(Clone, Debug)]
@@ -29,6 +30,23 @@ pub enum Change {
         /// Why, when it is unhealthy.
         reason: Option<ProbeFailure>,
     },
+    /// A registry came to call an endpoint critical, or does so no longer.
+    Advertised {
+        /// Whose endpoint.
+        service: Arc<str>,
+        /// Which.
+        address: SocketAddr,
+        /// Why it is critical; `None` when it is ready.
+        reason: Option<Arc<str>>,
+    },
+    /// A request could not reach an endpoint. Told now and then, and not by each request: whoever has checks of its own, such
+    /// as a registry, does well to make them now.
+    Suspected {
+        /// Whose endpoint.
+        service: Arc<str>,
+        /// Which.
+        address: SocketAddr,
+    },
     /// An endpoint is left alone, because it fails far more often than the others. (Failures in a row are told by
     /// whoever counted the last of them.)
     Ejected {
@@ -46,6 +64,13 @@ pub enum Change {
         /// Which, and how it stands.
         report: SourceReport,
     },
+}
+
+impl Change {
+    pub(crate) fn advertised(endpoint: &Endpoint, reason: Option<&Arc<str>>) -> Change {
+        let Endpoint { service, address, .. } = endpoint;
+        Change::Advertised { service: Arc::clone(service), address: *address, reason: reason.cloned() }
+    }
 }
 
 /// Whether a standing differs in kind: a later answer or another failure of the same kind is no news.

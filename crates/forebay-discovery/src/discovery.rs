@@ -10,7 +10,7 @@ use std::time::Duration;
 use forebay_clock::{Clock, Moment};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::answer::{Answer, ResolveFailure};
 use crate::catalog::{Catalog, LookupId, LookupOrder, ProbeOrder};
@@ -18,8 +18,11 @@ use crate::change::Change;
 use crate::definition::Definitions;
 use crate::dns::Resolve;
 use crate::health::ProbeFailure;
-use crate::live::{EndpointId, LiveService};
+use crate::live::EndpointId;
 use crate::probe::Probe;
+use crate::pushed::{Pushed, PushedChange};
+use crate::service::LiveService;
+use crate::suspect::Suspect;
 
 /// Lookups under way at once; the others wait their turn. Each may hold a socket for each record type.
 pub const LOOKUPS_IN_FLIGHT_MAX: usize = 32;
@@ -38,8 +41,10 @@ pub struct Discovery(Arc<Shared>);
 struct Shared {
     catalog: Mutex<Catalog>,
     clock: Clock,
-    // Definitions changed: what is due may be due sooner.
+    // Definitions or endpoints changed: what is due may be due sooner.
     applied: Notify,
+    // Held by whoever runs it.
+    suspects: tokio::sync::Mutex<mpsc::Receiver<Suspect>>,
     changes: broadcast::Sender<Change>,
 }
 
@@ -47,14 +52,31 @@ impl Discovery {
     /// Knows no service yet.
     pub fn new(clock: Clock, rng: fastrand::Rng) -> Discovery {
         let (changes, _) = broadcast::channel(CHANGES_KEPT_MAX);
-        let catalog = Mutex::new(Catalog::new(rng));
-        Discovery(Arc::new(Shared { catalog, clock, applied: Notify::new(), changes }))
+        let mut catalog = Catalog::new(rng);
+        // Nobody else has had the chance to take it.
+        let suspects = catalog.suspects().unwrap_or_else(|| mpsc::channel(1).1);
+        let (catalog, suspects) = (Mutex::new(catalog), tokio::sync::Mutex::new(suspects));
+        Discovery(Arc::new(Shared { catalog, clock, applied: Notify::new(), suspects, changes }))
     }
 
     /// Replaces all definitions, live state adopted. Waits for nobody: addresses written in the configuration
     /// serve when this returns, names when [`Discovery::run`] has looked them up.
     pub fn apply(&self, definitions: Definitions) {
         self.with_catalog(|catalog, now| catalog.apply(now, definitions));
+        self.0.applied.notify_one();
+    }
+
+    /// Takes all that a registry has under a name, whether or not a service has that for a source yet. From any thread;
+    /// cores serve by it when this returns. What stays the same costs next to nothing.
+    pub fn push(&self, name: &str, pushed: Pushed) {
+        self.with_catalog(|catalog, now| catalog.push(now, name, pushed));
+        self.0.applied.notify_one();
+    }
+
+    /// Takes one instance's change, for registries that know which: microseconds, whatever the number of instances, unless
+    /// an endpoint comes, goes or changes its weight.
+    pub fn push_one(&self, name: &str, change: PushedChange) {
+        self.with_catalog(|catalog, now| catalog.push_one(now, name, change));
         self.0.applied.notify_one();
     }
 
@@ -81,6 +103,7 @@ impl Discovery {
         prober: &P,
         shutdown: impl Future<Output = ()>,
     ) {
+        let mut suspects = self.0.suspects.lock().await;
         let mut shutdown = std::pin::pin!(shutdown);
         let mut lookups = FuturesUnordered::new();
         let mut probes = FuturesUnordered::new();
@@ -100,6 +123,9 @@ impl Discovery {
             tokio::select! {
                 () = &mut shutdown => return,
                 () = self.0.applied.notified() => {}
+                Some(suspect) = suspects.recv() => {
+                    self.with_catalog(|catalog, now| catalog.suspected(now, suspect));
+                }
                 () = tokio::time::sleep(self.idle_for(room)) => {}
                 Some((id, result)) = lookups.next() => {
                     self.with_catalog(|catalog, now| catalog.resolved(now, id, result));

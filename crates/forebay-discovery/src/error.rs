@@ -9,9 +9,9 @@ pub enum Error {
     /// Nothing was written.
     #[error("source is empty")]
     Empty,
-    /// A spelling that is kept free for a kind of source this version does not have.
-    #[error("source {spelling:?} is not available in this version")]
-    Reserved {
+    /// `registry:` and nothing that could be a name there.
+    #[error("source {spelling:?} names no service of the registry")]
+    Registry {
         /// As written.
         spelling: String,
     },
@@ -119,7 +119,9 @@ impl Error {
     pub fn note(&self) -> &'static str {
         match self {
             Error::Empty => "a source says where a service's endpoints are found",
-            Error::Reserved { .. } => "the spelling is kept free so that it will only ever mean one thing",
+            Error::Registry { .. } => {
+                "names in the registry are letters, digits, `-`, `_` and `.`, 128 characters at most"
+            }
             Error::File { .. } => "the file says where the endpoints are",
             Error::Scheme { .. } => "the scheme says whether endpoints speak TLS or how they are looked up",
             Error::UrlPart { .. } => "an endpoint is a host and a port; the request brings the rest",
@@ -138,8 +140,15 @@ impl Error {
     /// What to write instead.
     pub fn help(&self) -> String {
         match self {
-            Error::Empty | Error::Reserved { .. } => {
-                r#"write an address "127.0.0.1:9001", a name "dns:orders.internal:9000" or a URL"#.into()
+            Error::Empty => {
+                r#"write an address "127.0.0.1:9001", a name "dns:orders.internal:9000", a URL or "registry""#
+                    .into()
+            }
+            Error::Registry { spelling } if spelling["registry:".len()..].parse::<u16>().is_ok() => {
+                format!(r#"write "dns:{spelling}" for a port of the host "registry""#)
+            }
+            Error::Registry { .. } => {
+                r#"write "registry" for the service's own name or "registry:orders" for another"#.into()
             }
             Error::File { .. } => r#"write "file:endpoints.json", relative to the configuration file"#.into(),
             Error::Scheme { .. } => r#"use "http://", "https://", "dns:" or "dns+srv:""#.into(),

@@ -6,6 +6,9 @@
 //! - An endpoint that was never healthy becomes so with one success, and is probed at the fast interval: whoever
 //!   starts Forebay before the services waits for neither thresholds nor intervals.
 //! - While results contradict the verdict, probes come at the fast interval (HAProxy's `fastinter`).
+//! - A request that could not reach an endpoint has it probed at once, though not more often than at the fast interval, and
+//!   that probe needs no others to agree with it: there are two witnesses already.
+//! - One that turns back and forth is held out for longer and longer: see [`crate::flap`].
 //! - First probes are spread over the fast interval, and later ones jittered, so that fleets do not march in step.
 
 use std::fmt;
@@ -14,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clock::Moment;
+
+use crate::flap::{Flaps, Hold};
 
 /// How often an endpoint is probed, and how results add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +163,8 @@ pub enum Event {
     Due,
     /// The probe is done.
     Probed(Result<(), ProbeFailure>),
+    /// A request could not reach the endpoint.
+    Suspected,
 }
 
 /// What to do about it.
@@ -181,6 +188,15 @@ pub struct HealthMachine {
     contrary: u32,
     reason: Option<ProbeFailure>,
     probing: bool,
+    flaps: Flaps,
+    // When the next probe is due while none runs.
+    due: Moment,
+    // A request could not reach it since the latest probe began.
+    suspected: bool,
+    // The latest probe began because of that.
+    doubted: bool,
+    // Not before then is a probe brought forward again.
+    hasten_from: Moment,
 }
 
 impl HealthMachine {
@@ -193,12 +209,18 @@ impl HealthMachine {
             contrary: 0,
             reason: None,
             probing: false,
+            flaps: Flaps::default(),
+            due: Moment::NEVER,
+            suspected: false,
+            doubted: false,
+            hasten_from: Moment::START,
         }
     }
 
     /// When to report the first `Due`: somewhere within the fast interval.
-    pub fn first_due(&self, now: Moment, rng: &mut fastrand::Rng) -> Moment {
-        now + self.check.interval_fast.mul_f64(rng.f64())
+    pub fn first_due(&mut self, now: Moment, rng: &mut fastrand::Rng) -> Moment {
+        self.due = now + self.check.interval_fast.mul_f64(rng.f64());
+        self.due
     }
 
     /// Takes another check's settings and keeps the verdict, which the next probes confirm or not.
@@ -222,48 +244,76 @@ impl HealthMachine {
         self.reason.as_ref()
     }
 
+    /// Whether it is held out because it turned back and forth.
+    pub fn hold(&self, now: Moment) -> Option<Hold> {
+        self.flaps.hold(now).filter(|_| self.health == Health::Unhealthy)
+    }
+
     /// Takes what happened and says what to do.
     pub fn step(&mut self, now: Moment, event: Event, rng: &mut fastrand::Rng) -> Step {
         match event {
             Event::Due => {
                 let probe = !self.probing;
                 self.probing = true;
+                self.doubted = std::mem::take(&mut self.suspected);
                 // The result that is owed sets the next time.
                 Step { probe, became: None, due: Moment::NEVER }
             }
+            Event::Suspected => Step { probe: false, became: None, due: self.suspect(now) },
             Event::Probed(result) => {
                 self.probing = false;
                 let before = self.health;
                 self.reason = result.err();
-                self.judge();
+                self.judge(now);
                 let became = (self.health != before).then_some(self.health);
-                Step { probe: false, became, due: now + self.wait(rng) }
+                self.due = now + self.wait(now, rng);
+                Step { probe: false, became, due: self.due }
             }
         }
     }
 
-    fn judge(&mut self) {
+    /// Brings the next probe forward; gives when it is due.
+    fn suspect(&mut self, now: Moment) -> Moment {
+        self.suspected = true;
+        if self.probing {
+            // It may have begun before the endpoint was gone: its result has the next one hurry.
+            return Moment::NEVER;
+        }
+        let soonest = now.max(self.hasten_from);
+        if self.health.is_eligible() && soonest < self.due {
+            self.due = soonest;
+            self.hasten_from = soonest + self.check.interval_fast;
+        }
+        self.due
+    }
+
+    fn judge(&mut self, now: Moment) {
         let seen = if self.reason.is_none() { Health::Healthy } else { Health::Unhealthy };
         if seen == self.health {
             self.contrary = 0;
             return;
         }
-        self.contrary += 1;
+        self.contrary = self.contrary.saturating_add(1);
         let needed = match self.health {
             Health::Unknown => 1,
+            Health::Healthy if self.doubted || self.suspected => 1,
             Health::Healthy => self.check.unhealthy_after,
             Health::Unhealthy if self.was_healthy => self.check.healthy_after,
             Health::Unhealthy => 1,
         };
-        if self.contrary >= needed {
+        if self.contrary >= needed && self.hold(now).is_none() {
+            if self.health == Health::Healthy {
+                self.flaps.fall(now);
+            }
             self.health = seen;
             self.contrary = 0;
             self.was_healthy |= seen == Health::Healthy;
         }
     }
 
-    fn wait(&self, rng: &mut fastrand::Rng) -> Duration {
-        let hurried = self.contrary > 0 || !self.was_healthy;
+    fn wait(&self, now: Moment, rng: &mut fastrand::Rng) -> Duration {
+        let contradicts = self.contrary > 0 && self.hold(now).is_none();
+        let hurried = contradicts || self.suspected || !self.was_healthy;
         let interval = if hurried { self.check.interval_fast } else { self.check.interval };
         let jitter = f64::from(self.check.jitter_percent.min(100)) / 100.0;
         interval.mul_f64(1.0 + jitter * (2.0 * rng.f64() - 1.0))
@@ -332,6 +382,73 @@ mod tests {
     }
 
     #[test]
+    fn a_suspicion_brings_the_probe_forward_and_lets_it_decide_alone() {
+        let at = |ms: u64| Moment::START + Duration::from_millis(ms);
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut machine = HealthMachine::new(plain());
+        let mut step = |machine: &mut HealthMachine, ms, event| machine.step(at(ms), event, &mut rng);
+        step(&mut machine, 0, Event::Due);
+        assert_eq!(step(&mut machine, 0, Event::Probed(Ok(()))).due, at(2000));
+        assert_eq!(step(&mut machine, 100, Event::Suspected).due, at(100));
+        step(&mut machine, 100, Event::Due);
+        // Nothing is wrong. The next time is the fast interval later at the soonest.
+        assert_eq!(step(&mut machine, 110, Event::Probed(Ok(()))).due, at(2110));
+        assert_eq!(step(&mut machine, 120, Event::Suspected).due, at(600));
+        assert_eq!(step(&mut machine, 130, Event::Suspected).due, at(600));
+        step(&mut machine, 600, Event::Due);
+        let dead = step(&mut machine, 601, Event::Probed(Err(ProbeFailure::Refused)));
+        assert_eq!((dead.became, dead.due), (Some(Health::Unhealthy), at(2601)));
+        assert_eq!(step(&mut machine, 700, Event::Suspected).due, at(2601), "it is out already");
+    }
+
+    #[test]
+    fn a_probe_that_began_before_the_suspicion_is_followed_by_a_hurried_one() {
+        let at = |ms: u64| Moment::START + Duration::from_millis(ms);
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut machine = HealthMachine::new(plain());
+        machine.step(at(0), Event::Due, &mut rng);
+        machine.step(at(0), Event::Probed(Ok(())), &mut rng);
+        machine.step(at(2000), Event::Due, &mut rng);
+        assert_eq!(machine.step(at(2001), Event::Suspected, &mut rng).due, Moment::NEVER);
+        assert_eq!(machine.step(at(2002), Event::Probed(Ok(())), &mut rng).due, at(2502));
+        machine.step(at(2502), Event::Due, &mut rng);
+        let dead = machine.step(at(2503), Event::Probed(Err(ProbeFailure::Refused)), &mut rng);
+        assert_eq!(dead.became, Some(Health::Unhealthy));
+    }
+
+    #[test]
+    fn an_endpoint_that_turns_back_and_forth_is_held_out_for_longer_and_longer() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut machine = HealthMachine::new(plain());
+        let mut now = Moment::START;
+        let mut probe = |machine: &mut HealthMachine, now: &mut Moment, result| {
+            machine.step(*now, Event::Due, &mut rng);
+            let step = machine.step(*now, Event::Probed(result), &mut rng);
+            *now = step.due;
+            step.became
+        };
+        let mut out_s = Vec::new();
+        for _ in 0..5 {
+            while machine.health() != Health::Healthy {
+                probe(&mut machine, &mut now, Ok(()));
+            }
+            let mut fell = now;
+            while machine.health() == Health::Healthy {
+                fell = now;
+                probe(&mut machine, &mut now, Err(ProbeFailure::Refused));
+            }
+            while machine.health() == Health::Unhealthy {
+                assert!(now.since(fell) < crate::flap::HOLD_MAX + Duration::from_secs(3));
+                if probe(&mut machine, &mut now, Ok(())).is_some() {
+                    out_s.push(now.since(fell).as_secs() - 2);
+                }
+            }
+        }
+        // The last probe before the hold is over may come an interval earlier, and the next one then decides.
+        assert_eq!(out_s, [2, 2, 6, 10, 20]);
+    }
+
+    #[test]
     fn reasons_are_words() {
         fn check(failure: ProbeFailure, expected: &str) {
             assert_eq!(failure.to_string(), expected);
@@ -350,7 +467,7 @@ mod tests {
             let check = HealthCheck::tcp();
             let mut machine = HealthMachine::new(check.clone());
             prop_assert!(machine.first_due(Moment::START, &mut rng) <= Moment::START + check.interval_fast);
-            let mut run = 0;
+            let (mut run, mut falls) = (0, 0);
             let mut last = None;
             for result in results.chars() {
                 run = if last == Some(result) { run + 1 } else { 1 };
@@ -362,6 +479,9 @@ mod tests {
                 if (before, step.became) == (Health::Healthy, Some(Health::Unhealthy)) {
                     prop_assert!(run >= check.unhealthy_after);
                 }
+                // All of it happens at one moment, when no hold ever ends.
+                falls += u32::from((before, step.became) == (Health::Healthy, Some(Health::Unhealthy)));
+                prop_assert!(falls <= crate::flap::FALLS_FREE + 1);
                 let wait = step.due - Moment::START;
                 prop_assert!(wait >= check.interval_fast.mul_f64(0.9) && wait <= check.interval.mul_f64(1.1));
             }

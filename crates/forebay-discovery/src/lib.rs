@@ -8,6 +8,9 @@
 //! - the edge: [`Discovery`] drives a catalog with a [`Resolve`] and a [`Probe`]; [`DnsResolver`] is the one for
 //!   real networks, and probes are made by whoever has an HTTP client.
 //!
+//! A source of the kind `registry` is told rather than asked: whoever has a registry calls [`Discovery::push`], and follows
+//! [`Change::Suspected`] to look at once where requests met nothing.
+//!
 //! Which endpoint gets a request is not decided here, nor is anything about the request known.
 //!
 //! ```
@@ -43,16 +46,21 @@ mod dns;
 mod endpoint;
 mod error;
 pub mod file;
+pub mod flap;
 pub mod health;
 mod host;
 mod live;
 mod merge;
 pub mod outlier;
 mod probe;
+mod pushed;
 pub mod resolution;
 mod resolver;
+mod service;
 mod settings;
 mod source;
+mod standing;
+mod suspect;
 
 pub use answer::{Answer, Part, ResolveFailure};
 pub use backoff::{RETRY_BASE, RETRY_MAX};
@@ -60,19 +68,23 @@ pub use catalog::{Catalog, LookupId, LookupOrder, ProbeOrder};
 pub use change::Change;
 pub use definition::{Definitions, ServiceDefinition};
 pub use discovery::{CHANGES_KEPT_MAX, Discovery, LOOKUPS_IN_FLIGHT_MAX, PROBES_IN_FLIGHT_MAX};
+#[cfg(any(test, fuzzing))]
+pub use dns::fuzzing;
 pub use dns::{DnsResolver, LOOKUP_MAX, NameServers, Resolve, SRV_TARGETS_MAX};
 pub use endpoint::{Endpoint, Target};
 pub use error::{Error, HostFlaw};
+pub use flap::Hold;
 pub use health::{CheckKind, Health, HealthCheck, HealthMachine, ProbeFailure};
 pub use host::HostName;
-pub use live::{
-    EndpointId, EndpointSet, InFlight, LiveEndpoint, LiveService, LiveState, ServiceReader, SourceReport,
-    Verdict,
-};
+pub use live::{Critical, EndpointId, InFlight, LiveState, Verdict};
 pub use merge::ENDPOINTS_MAX;
 pub use outlier::{Cause, Ejection, Met, OutlierSettings};
 pub use probe::Probe;
-pub use resolution::{Resolution, ResolutionSettings, Standing};
+pub use pushed::{Advertised, Instances, Pushed, PushedChange, PushedTarget, UNCLAIMED_MAX};
+pub use resolution::{Resolution, ResolutionSettings};
 pub use resolver::Resolver;
+pub use service::{EndpointSet, LiveEndpoint, LiveService, ServiceReader, SourceReport};
 pub use settings::{DiscoverySettings, EjectionSettings, HealthSettings, ProbePath};
 pub use source::{Place, Source};
+pub use standing::Standing;
+pub use suspect::{SUSPECTS_MAX, Suspect, TELL_EVERY};

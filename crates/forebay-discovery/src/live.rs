@@ -1,16 +1,15 @@
-//! What every core reads while it serves requests: the endpoints of a service and what is known about each.
-//! No lock on that path: one atomic load per request tells whether the set at hand is the latest.
+//! What is known about an endpoint: by checks, by its registry, by what requests met. Every core reads it while it serves
+//! requests, without a lock. Decides nothing: the machines do.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_clock::Moment;
 
-use crate::endpoint::Endpoint;
+use crate::flap::Hold;
 use crate::health::{Health, ProbeFailure};
-use crate::outlier::{self, Cause, Ejection, Met, OutlierSettings, Record};
-use crate::resolution::Standing;
-use crate::source::Source;
+use crate::outlier::{Ejection, Record};
+use crate::suspect::TELL_EVERY;
 
 /// Small, unique in this process and never given twice: a key for pools and other per-core tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,9 +22,13 @@ pub struct EndpointId(pub u32);
 pub struct LiveState {
     id: EndpointId,
     health: AtomicU8,
+    // Its registry calls it critical.
+    is_critical: AtomicBool,
     in_flight: AtomicU32,
     // A moment in nanoseconds; until then requests go elsewhere.
     suspect_until: AtomicU64,
+    // A moment in nanoseconds: not before then is a suspicion told again.
+    tell_from: AtomicU64,
     // A moment in nanoseconds: when it came, or came back.
     healthy_since: AtomicU64,
     record: Record,
@@ -33,7 +36,7 @@ pub struct LiveState {
     verdict: Mutex<Verdict>,
 }
 
-/// What active checks last said, for display.
+/// What active checks and its registry last said, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The same as [`LiveState::health`].
@@ -42,6 +45,19 @@ pub struct Verdict {
     pub since: Moment,
     /// Why the latest probe failed; `None` when it succeeded or none was made.
     pub reason: Option<ProbeFailure>,
+    /// Whether it is held out, for having turned back and forth.
+    pub hold: Option<Hold>,
+    /// What its registry has against it.
+    pub critical: Option<Critical>,
+}
+
+/// A registry calls an endpoint critical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Critical {
+    /// In its words.
+    pub reason: Arc<str>,
+    /// Since when.
+    pub since: Moment,
 }
 
 /// A request counted in [`LiveState::in_flight`] until this is dropped: when the response has been read to its end,
@@ -52,12 +68,15 @@ pub struct InFlight<'s>(&'s LiveState);
 
 impl LiveState {
     pub(crate) fn new(id: EndpointId, now: Moment) -> LiveState {
-        let verdict = Verdict { health: Health::Unknown, since: now, reason: None };
+        let verdict =
+            Verdict { health: Health::Unknown, since: now, reason: None, hold: None, critical: None };
         LiveState {
             id,
             health: AtomicU8::new(Health::Unknown as u8),
+            is_critical: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             suspect_until: AtomicU64::new(0),
+            tell_from: AtomicU64::new(0),
             healthy_since: AtomicU64::new(now.as_nanos()),
             record: Record::default(),
             verdict: Mutex::new(verdict),
@@ -75,15 +94,21 @@ impl LiveState {
         Health::from_u8(self.health.load(Ordering::Relaxed))
     }
 
+    /// Whether its registry calls it critical.
+    pub fn is_critical(&self) -> bool {
+        self.is_critical.load(Ordering::Relaxed)
+    }
+
     /// Requests under way to it, from all cores.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Whether requests should go to it: no check calls it unhealthy, it is not ejected, and nobody has just failed to
-    /// reach it.
+    /// Whether requests should go to it: no check calls it unhealthy and its registry not critical, it is not ejected, and
+    /// nobody has just failed to reach it.
     pub fn is_eligible(&self, now: Moment) -> bool {
         self.health() != Health::Unhealthy
+            && !self.is_critical()
             && self.suspect_until.load(Ordering::Relaxed) <= now.as_nanos()
             && !self.record.is_ejected(now)
     }
@@ -104,8 +129,13 @@ impl LiveState {
 
     /// A request could not reach it: until then others go elsewhere, where there is an elsewhere. Without this, an
     /// endpoint that refuses at once looks idle and would draw more requests than its share until checks notice.
-    pub fn suspect_until(&self, until: Moment) {
+    /// True for one core now and then, which is to tell of it.
+    pub(crate) fn suspect(&self, now: Moment, until: Moment) -> bool {
         self.suspect_until.fetch_max(until.as_nanos(), Ordering::Relaxed);
+        let from = self.tell_from.load(Ordering::Relaxed);
+        let next = (now + TELL_EVERY).as_nanos();
+        let swap = |to| self.tell_from.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        from <= now.as_nanos() && swap(next).is_ok()
     }
 
     /// A request reached it.
@@ -127,7 +157,13 @@ impl LiveState {
         lock(&self.verdict).clone()
     }
 
-    pub(crate) fn judge(&self, now: Moment, health: Health, reason: Option<ProbeFailure>) {
+    pub(crate) fn judge(
+        &self,
+        now: Moment,
+        health: Health,
+        reason: Option<ProbeFailure>,
+        hold: Option<Hold>,
+    ) {
         let mut verdict = lock(&self.verdict);
         if verdict.health != health {
             verdict.since = now;
@@ -140,7 +176,26 @@ impl LiveState {
         }
         verdict.health = health;
         verdict.reason = reason;
+        verdict.hold = hold;
         self.health.store(health as u8, Ordering::Relaxed);
+    }
+
+    /// Takes its registry's word: why it is critical, or nothing. True when it has come to be, or to be no longer.
+    pub(crate) fn advertise(&self, now: Moment, reason: Option<&Arc<str>>) -> bool {
+        // By far the most, and nothing to do.
+        if reason.is_none() && !self.is_critical() {
+            return false;
+        }
+        let mut verdict = lock(&self.verdict);
+        let before = verdict.critical.take();
+        let since = before.as_ref().map_or(now, |critical| critical.since);
+        verdict.critical = reason.map(|reason| Critical { reason: Arc::clone(reason), since });
+        self.is_critical.store(reason.is_some(), Ordering::Relaxed);
+        if reason.is_none() {
+            self.healthy_since.store(now.as_nanos(), Ordering::Relaxed);
+            self.record.readmit();
+        }
+        before.is_some() != reason.is_some()
     }
 }
 
@@ -150,194 +205,14 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// An endpoint as its sources describe it now, with its state.
-#[derive(Clone, Debug)]
-pub struct LiveEndpoint {
-    /// Immutable; a new set holds a new one when weight or metadata change.
-    pub endpoint: Endpoint,
-    /// The same as in the set before, as long as the identity is.
-    pub live: Arc<LiveState>,
-}
-
-/// The endpoints of a service at one version, in a stable order: sources as listed, addresses ascending.
-#[derive(Debug, Default)]
-pub struct EndpointSet {
-    version: u64,
-    endpoints: Box<[LiveEndpoint]>,
-    left_out: usize,
-}
-
-impl EndpointSet {
-    pub(crate) fn new(version: u64, endpoints: Vec<LiveEndpoint>, left_out: usize) -> EndpointSet {
-        EndpointSet { version, endpoints: endpoints.into(), left_out }
-    }
-
-    /// Grows by one with every change of the service's set; 0 is the empty set before the first.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// All of them, whatever their health.
-    pub fn endpoints(&self) -> &[LiveEndpoint] {
-        &self.endpoints
-    }
-
-    /// How many more the sources gave than [`crate::ENDPOINTS_MAX`].
-    pub fn left_out(&self) -> usize {
-        self.left_out
-    }
-}
-
-/// A service by name: where its latest set is found. The same one across reloads while the name stays configured.
-#[derive(Debug)]
-pub struct LiveService {
-    name: Arc<str>,
-    version: AtomicU64,
-    latest: Mutex<Arc<EndpointSet>>,
-    sources: Mutex<Vec<SourceReport>>,
-    // Held by whoever ejects an endpoint, which is rare.
-    ejecting: Mutex<()>,
-}
-
-/// One source of a service, for display and for saying why a service has no endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceReport {
-    /// As configured.
-    pub source: Source,
-    /// How far its answer can be believed.
-    pub standing: Standing,
-    /// How many addresses it holds, before merging and bounds.
-    pub targets: usize,
-}
-
-impl LiveService {
-    pub(crate) fn new(name: Arc<str>) -> LiveService {
-        LiveService {
-            name,
-            version: AtomicU64::new(0),
-            latest: Mutex::default(),
-            sources: Mutex::default(),
-            ejecting: Mutex::default(),
-        }
-    }
-
-    /// Its name in the configuration.
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    /// The latest set's version: one atomic load.
-    pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    /// The latest set. Takes a lock: keep the `Arc` and ask again when [`LiveService::version`] differs, which is
-    /// what [`ServiceReader`] does.
-    pub fn latest(&self) -> Arc<EndpointSet> {
-        Arc::clone(&lock(&self.latest))
-    }
-
-    /// What each source says at present, for display.
-    pub fn sources(&self) -> Vec<SourceReport> {
-        lock(&self.sources).clone()
-    }
-
-    /// Counts what a request met at one of the endpoints, and leaves the endpoint alone if that is one failure too many.
-    /// A few nanoseconds, and a lock only for an ejection.
-    pub fn record(
-        &self,
-        endpoint: &LiveState,
-        settings: &OutlierSettings,
-        met: Met,
-        now: Moment,
-    ) -> Option<Ejection> {
-        let cause = endpoint.record.count(settings, met)?;
-        self.eject(endpoint, settings, cause, now)
-    }
-
-    fn eject(
-        &self,
-        endpoint: &LiveState,
-        settings: &OutlierSettings,
-        cause: Cause,
-        now: Moment,
-    ) -> Option<Ejection> {
-        let _alone = lock(&self.ejecting);
-        outlier::eject(self.latest().endpoints(), &endpoint.record, settings, now, cause)
-    }
-
-    /// Ends an interval of [`outlier::INTERVAL`]; gives the places and ejections of those that fail far more often than
-    /// the others.
-    pub(crate) fn end_interval(&self, settings: &OutlierSettings, now: Moment) -> Vec<(usize, Ejection)> {
-        let set = self.latest();
-        let far = outlier::end_interval(set.endpoints(), settings, now);
-        far.into_iter()
-            .filter_map(|place| {
-                let endpoint = &set.endpoints()[place].live;
-                Some((place, self.eject(endpoint, settings, Cause::Rate, now)?))
-            })
-            .collect()
-    }
-
-    pub(crate) fn publish(&self, set: EndpointSet) {
-        let version = set.version;
-        *lock(&self.latest) = Arc::new(set);
-        // After the set: who sees the new version finds at least this set.
-        self.version.store(version, Ordering::Release);
-    }
-
-    pub(crate) fn report(&self, sources: Vec<SourceReport>) {
-        *lock(&self.sources) = sources;
-    }
-}
-
-/// One core's view of a service. Keep one per core and service; never share it.
-#[derive(Clone, Debug)]
-pub struct ServiceReader {
-    service: Arc<LiveService>,
-    set: Arc<EndpointSet>,
-}
-
-impl ServiceReader {
-    /// Starts at the latest set.
-    pub fn new(service: Arc<LiveService>) -> ServiceReader {
-        let set = service.latest();
-        ServiceReader { service, set }
-    }
-
-    /// The latest set: an atomic load and a comparison unless it changed.
-    pub fn endpoints(&mut self) -> &Arc<EndpointSet> {
-        if self.service.version() != self.set.version() {
-            self.set = self.service.latest();
-        }
-        &self.set
-    }
-
-    /// The service that is read.
-    pub fn service(&self) -> &Arc<LiveService> {
-        &self.service
-    }
-}
-
 /// None of these locks guards an invariant that a panic could break half-way.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reader_sees_the_latest_set_and_keeps_the_same_one_until_then() {
-        let service = Arc::new(LiveService::new("orders".into()));
-        let mut reader = ServiceReader::new(Arc::clone(&service));
-        let first = Arc::clone(reader.endpoints());
-        assert_eq!((first.version(), first.endpoints().len()), (0, 0));
-        assert!(Arc::ptr_eq(&first, reader.endpoints()));
-        service.publish(EndpointSet::new(1, Vec::new(), 0));
-        assert_eq!(reader.endpoints().version(), 1);
-    }
 
     #[test]
     fn a_request_counts_until_its_guard_is_dropped() {
@@ -352,9 +227,31 @@ mod tests {
     fn a_verdict_keeps_its_age_while_reasons_come_and_go() {
         let live = LiveState::new(EndpointId(0), Moment::START);
         let later = Moment::START + std::time::Duration::from_secs(1);
-        live.judge(later, Health::Unknown, Some(ProbeFailure::Refused));
+        live.judge(later, Health::Unknown, Some(ProbeFailure::Refused), None);
         assert_eq!(live.verdict().since, Moment::START);
-        live.judge(later, Health::Unhealthy, Some(ProbeFailure::Refused));
+        live.judge(later, Health::Unhealthy, Some(ProbeFailure::Refused), None);
         assert_eq!((live.verdict().since, live.health()), (later, Health::Unhealthy));
+    }
+
+    #[test]
+    fn its_registry_takes_it_out_and_brings_it_back() {
+        let at = |s: u64| Moment::START + std::time::Duration::from_secs(s);
+        let live = LiveState::new(EndpointId(0), Moment::START);
+        let reasons: [Arc<str>; 2] = ["TTL expired".into(), "TTL expired twice".into()];
+        assert!(!live.advertise(at(1), None) && live.is_eligible(at(1)));
+        assert!(live.advertise(at(2), Some(&reasons[0])) && !live.is_eligible(at(2)));
+        assert!(!live.advertise(at(3), Some(&reasons[1])));
+        let critical = Critical { reason: reasons[1].clone(), since: at(2) };
+        assert_eq!(live.verdict().critical, Some(critical));
+        assert!(live.advertise(at(4), None) && live.is_eligible(at(4)));
+        assert_eq!((live.verdict().critical, live.healthy_since()), (None, at(4)));
+    }
+
+    #[test]
+    fn a_suspicion_is_told_by_one_and_not_all_the_time() {
+        let live = LiveState::new(EndpointId(0), Moment::START);
+        let tell = |after| live.suspect(Moment::START + after, Moment::START + after + TELL_EVERY);
+        let told = [0, 1, 99, 100, 150, 200].map(|ms| tell(std::time::Duration::from_millis(ms)));
+        assert_eq!(told, [true, false, false, true, false, true]);
     }
 }

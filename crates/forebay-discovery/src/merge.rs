@@ -1,6 +1,7 @@
 //! One list of endpoints from all sources of a service.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::endpoint::{Endpoint, Identity, Target};
@@ -11,29 +12,34 @@ use crate::source::Source;
 pub const ENDPOINTS_MAX: usize = 10_000;
 
 /// What a service's sources amount to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Merged {
     pub(crate) endpoints: Vec<Endpoint>,
+    /// Which of them each source gave.
+    pub(crate) runs: Vec<Range<usize>>,
     /// How many were over [`ENDPOINTS_MAX`].
     pub(crate) left_out: usize,
 }
 
 /// Joins the targets in the order given. Of several with one identity the first wins, so the user decides whose
 /// weight counts by the order of sources.
-pub(crate) fn merge<'a>(
+pub(crate) fn merge<'a, T: IntoIterator<Item = &'a Target>>(
     service: &Arc<str>,
-    found: impl IntoIterator<Item = (&'a Source, &'a [Target])>,
+    found: impl IntoIterator<Item = (&'a Source, T)>,
 ) -> Merged {
     let mut seen: HashSet<Identity> = HashSet::new();
-    let mut merged = Merged { endpoints: Vec::new(), left_out: 0 };
+    let mut merged = Merged::default();
     for (source, targets) in found {
-        for target in targets.iter().filter(|target| seen.insert((target.address, source.tls.clone()))) {
+        let start = merged.endpoints.len();
+        let new = |target: &&Target| seen.insert((target.address, source.tls.clone()));
+        for target in targets.into_iter().filter(new) {
             if merged.endpoints.len() < ENDPOINTS_MAX {
                 merged.endpoints.push(Endpoint::new(service, source, target));
             } else {
                 merged.left_out += 1;
             }
         }
+        merged.runs.push(start..merged.endpoints.len());
     }
     merged
 }
@@ -60,6 +66,7 @@ mod tests {
         let seen: Vec<_> =
             merged.endpoints.iter().map(|e| (e.address.port(), e.weight, e.tls.is_some())).collect();
         assert_eq!(seen, [(80, 9, false), (81, 1, false), (80, 1, true)]);
+        assert_eq!(merged.runs, [0..1, 1..2, 2..3]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use forebay_clock::Moment;
 
-use crate::live::LiveEndpoint;
+use crate::service::LiveEndpoint;
 
 /// How often success rates are compared and old ejections forgiven.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -244,7 +244,8 @@ mod tests {
 
     use super::*;
     use crate::endpoint::{Endpoint, Target};
-    use crate::live::{EndpointId, EndpointSet, LiveService, LiveState};
+    use crate::live::{EndpointId, LiveState};
+    use crate::service::{EndpointSet, LiveService};
     use crate::source::Source;
 
     const SETTINGS: OutlierSettings = OutlierSettings {
@@ -266,9 +267,9 @@ mod tests {
             let source: Source = format!("127.0.0.1:{}", 9000 + number).parse().unwrap();
             let target = Target::new(format!("127.0.0.1:{}", 9000 + number).parse().unwrap());
             let live = Arc::new(LiveState::new(EndpointId(number as u32), Moment::START));
-            LiveEndpoint { endpoint: Endpoint::new(&name, &source, &target), live }
+            LiveEndpoint { endpoint: Arc::new(Endpoint::new(&name, &source, &target)), live }
         };
-        let service = LiveService::new(name.clone());
+        let service = LiveService::new(name.clone(), tokio::sync::mpsc::channel(1).0);
         service.publish(EndpointSet::new(1, (0..endpoints).map(endpoint).collect(), 0));
         service
     }
@@ -366,8 +367,8 @@ mod tests {
         met(&service, 0, Met::Nothing, second(0));
         met(&service, 0, Met::Nothing, second(0));
         let live = service.latest().endpoints()[0].live.clone();
-        live.judge(second(1), Health::Unhealthy, None);
-        live.judge(second(2), Health::Healthy, None);
+        live.judge(second(1), Health::Unhealthy, None, None);
+        live.judge(second(2), Health::Healthy, None, None);
         assert!(live.is_eligible(second(2)) && live.ejection(second(2)).is_none());
     }
 

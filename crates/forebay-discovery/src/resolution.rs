@@ -16,6 +16,7 @@ use forebay_clock::Moment;
 use crate::answer::{Answer, Part, ResolveFailure};
 use crate::backoff;
 use crate::endpoint::Target;
+use crate::standing::Standing;
 
 /// Bounds on how long answers are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,56 +40,6 @@ impl Default for ResolutionSettings {
             ttl_max: Duration::from_secs(300),
             stale_max: Duration::from_secs(24 * 60 * 60),
             denied_hold: Duration::from_secs(30),
-        }
-    }
-}
-
-/// How far a source can be believed at present.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// An address in the configuration: nothing to look up.
-    Static,
-    /// Never answered yet.
-    Unresolved {
-        /// Why the latest lookup failed, once one has.
-        failure: Option<ResolveFailure>,
-    },
-    /// The latest lookup was answered.
-    Fresh {
-        /// When.
-        answered: Moment,
-    },
-    /// The latest lookup failed and the last good answer serves.
-    Stale {
-        /// When the last good answer came.
-        answered: Moment,
-        /// Why the latest lookup failed.
-        failure: ResolveFailure,
-    },
-    /// Lookups failed for so long that the last good answer was given up.
-    GivenUp {
-        /// When the last good answer came.
-        answered: Moment,
-        /// Why the latest lookup failed.
-        failure: ResolveFailure,
-    },
-}
-
-impl Standing {
-    /// In words, with ages as of `now`; also the reason to give when a service has no endpoint.
-    pub fn describe(&self, now: Moment) -> String {
-        let age = |answered: &Moment| Duration::from_secs(now.since(*answered).as_secs());
-        match self {
-            Standing::Static => "written in the configuration".into(),
-            Standing::Unresolved { failure: None } => "not looked up yet".into(),
-            Standing::Unresolved { failure: Some(failure) } => format!("never answered: {failure}"),
-            Standing::Fresh { answered } => format!("answered {:?} ago", age(answered)),
-            Standing::Stale { answered, failure } => {
-                format!("keeps its answer of {:?} ago: {failure}", age(answered))
-            }
-            Standing::GivenUp { answered, failure } => {
-                format!("gave up its answer of {:?} ago: {failure}", age(answered))
-            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::source::Source;
 /// Where endpoints are found and how they are probed.
 #[derive(Clone, Debug, Settings)]
 pub struct DiscoverySettings {
-    /// Where its endpoints are found: addresses, URLs, `dns:` and `dns+srv:` names, `file:` paths, one or a list of any mix.
+    /// Where its endpoints are found: addresses, URLs, `dns:` and `dns+srv:` names, `file:` paths, `registry`, one or a list of any mix.
     #[setting(min_length = 1, example = ["127.0.0.1:9001", "127.0.0.1:9002"])]
     pub endpoints: OneOrMany<Source>,
     /// Active health checks; without them every endpoint gets requests.

@@ -6,6 +6,8 @@
 //! | `localhost:9001`, `dns:orders.internal:9000` | every A and AAAA record of the name; `dns:` only makes it plain |
 //! | `http://host[:80]`, `https://host[:443]` | the same, and requests carry this host's name |
 //! | `dns+srv:_http._tcp.orders.internal` | every SRV record of the name; `_https` means TLS |
+//! | `file:endpoints.json` | what the file says, see [`crate::file`] |
+//! | `registry`, `registry:orders-v2` | what registered under the service's own name, or another |
 //!
 //! A URL names somebody else's server, which is addressed by its own name; the other spellings name instances of
 //! the user's own service, which see the `Host` that the client sent.
@@ -51,7 +53,15 @@ pub enum Place {
     },
     /// A file that somebody keeps up to date: see [`crate::file`].
     File(Box<Path>),
+    /// Nowhere: a registry pushes what it has, see [`crate::Discovery::push`].
+    Registry {
+        /// Under which name; `None` is that of the service whose source this is.
+        name: Option<Arc<str>>,
+    },
 }
+
+/// Names in a registry are no longer.
+const REGISTRY_NAME_LENGTH_MAX: usize = 128;
 
 impl Source {
     /// The same source, a file's path taken as relative to `folder`.
@@ -72,7 +82,10 @@ impl FromStr for Source {
             return Err(Error::Empty);
         }
         if text == "registry" {
-            return Err(Error::Reserved { spelling: spelling() });
+            return Ok(Source { place: Place::Registry { name: None }, tls: None, authority: None });
+        }
+        if let Some(name) = text.strip_prefix("registry:") {
+            return parse_registry(text, name);
         }
         if let Some(path) = text.strip_prefix("file:") {
             return parse_file(text, path);
@@ -116,7 +129,7 @@ fn parse_url(text: &str, scheme: &str, rest: &str) -> Result<Source, Error> {
     let host = match &place {
         Place::Address(address) => address.ip().to_string(),
         Place::Host { name, .. } | Place::Service { name } => name.without_root().to_owned(),
-        Place::File(path) => path.display().to_string(),
+        Place::File(_) | Place::Registry { .. } => host.to_owned(),
     };
     let authority = match (&place, port == port_default) {
         (Place::Address(SocketAddr::V6(_)), true) => format!("[{host}]"),
@@ -125,6 +138,16 @@ fn parse_url(text: &str, scheme: &str, rest: &str) -> Result<Source, Error> {
         (_, false) => format!("{host}:{port}"),
     };
     Ok(Source { place, tls: tls.then(|| host.into()), authority: Some(authority.into()) })
+}
+
+fn parse_registry(text: &str, name: &str) -> Result<Source, Error> {
+    let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    // A number alone would be the port of a host called "registry".
+    let is_port = name.bytes().all(|c| c.is_ascii_digit());
+    if is_port || name.len() > REGISTRY_NAME_LENGTH_MAX || !name.bytes().all(allowed) {
+        return Err(Error::Registry { spelling: text.to_owned() });
+    }
+    Ok(Source { place: Place::Registry { name: Some(name.into()) }, tls: None, authority: None })
 }
 
 fn parse_file(text: &str, path: &str) -> Result<Source, Error> {
@@ -215,6 +238,8 @@ impl fmt::Display for Place {
             Place::Host { name, port } => write!(f, "{name}:{port}"),
             Place::Service { name } => write!(f, "dns+srv:{name}"),
             Place::File(path) => write!(f, "file:{}", path.display()),
+            Place::Registry { name: None } => f.write_str("registry"),
+            Place::Registry { name: Some(name) } => write!(f, "registry:{name}"),
         }
     }
 }
@@ -254,6 +279,8 @@ mod tests {
         check("https://10.0.0.1", "10.0.0.1:443", Some("10.0.0.1"), Some("10.0.0.1"));
         check("dns+srv:_http._tcp.orders.internal", "dns+srv:_http._tcp.orders.internal", None, None);
         check("file:eds.json", "file:eds.json", None, None);
+        check("registry", "registry", None, None);
+        check("registry:Orders-v2", "registry:Orders-v2", None, None);
         check(
             "dns+srv:_https._tcp.orders.internal",
             "dns+srv:_https._tcp.orders.internal",
@@ -266,7 +293,9 @@ mod tests {
     fn a_mistake_is_named_explained_and_mended() {
         let spellings = [
             "",
-            "registry",
+            "registry:",
+            "registry:9000",
+            "registry:orders v2",
             "file:",
             "ftp://files.example",
             "https://api.example/v1",
@@ -304,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_what_parses_prints_as_what_it_means(text in "(dns:|dns\\+srv:|https?://)?[a-z0-9_.:\\[\\]/-]{0,24}") {
+        fn no_text_panics_and_what_parses_prints_as_what_it_means(text in "(dns:|dns\\+srv:|registry:?|https?://)?[a-z0-9_.:\\[\\]/-]{0,24}") {
             if let Ok(source) = text.parse::<Source>() {
                 let printed = source.to_string();
                 let again: Source = printed.parse().map_err(|e| TestCaseError::fail(format!("{text} {printed}: {e}")))?;

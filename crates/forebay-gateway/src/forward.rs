@@ -325,7 +325,9 @@ impl Errand<'_> {
     }
 
     fn no_endpoint(&self) -> Problem {
-        let detail = format!("service {} has no endpoint at present", self.service.name);
+        let absence = self.shared().live.absence();
+        let because = if absence.is_empty() { String::new() } else { format!(": {absence}") };
+        let detail = format!("service {} has no endpoint at present{because}", self.service.name);
         let problem = Problem::new(503, "no-endpoint", Fault::Upstream, detail);
         Problem { retry_after_s: Some(RETRY_AFTER_S), ..problem }
     }

@@ -42,9 +42,15 @@ const MAILBOX_MAX: usize = 1024;
 /// What requests are labelled with that matched no route.
 const NO_ROUTE: &str = "none";
 
+/// What endpoints are labelled with that their registry calls so, whatever our own checks say.
+const CRITICAL: &str = "critical";
+
 const GENERATION: Desc<0> = Desc::new("forebay_generation", "Number of the configuration in force.", []);
-const ENDPOINTS: Desc<2> =
-    Desc::new("forebay_endpoints", "Endpoints by service and what health checks say.", ["service", "health"]);
+const ENDPOINTS: Desc<2> = Desc::new(
+    "forebay_endpoints",
+    "Endpoints by service and what checks say of them.",
+    ["service", "health"],
+);
 
 /// What the gateway works with and does not own.
 #[derive(Clone)]
@@ -280,7 +286,9 @@ fn generation(
         .iter()
         .map(|policy| SharedCors::new(families.cors(&policy.name), kept.denied(&policy.name)));
     let cors = cors.collect();
-    Generation { number, plan, services, routes, cors, families: families.clone() }
+    let generation = Generation { number, plan, services, routes, cors, families: families.clone() };
+    generation.prepare();
+    generation
 }
 
 /// Values that are computed when somebody reads them.
@@ -294,9 +302,11 @@ fn observe(surroundings: &Surroundings, number: &Arc<AtomicU64>) {
         for service in discovery.services() {
             let set = service.latest();
             let mut counts: BTreeMap<&str, u32> =
-                ["unknown", "healthy", "unhealthy"].into_iter().map(|health| (health, 0)).collect();
+                ["unknown", "healthy", "unhealthy", CRITICAL].into_iter().map(|health| (health, 0)).collect();
             for endpoint in set.endpoints() {
-                *counts.entry(endpoint.live.health().text()).or_default() += 1;
+                let live = &endpoint.live;
+                let health = if live.is_critical() { CRITICAL } else { live.health().text() };
+                *counts.entry(health).or_default() += 1;
             }
             for (health, count) in counts {
                 values.set([service.name(), health], f64::from(count));

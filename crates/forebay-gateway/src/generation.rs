@@ -1,6 +1,7 @@
 //! A plan joined with the live state it finds: shared once, then again on each core with what no other core may touch.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +48,7 @@ pub(crate) struct SharedService {
 /// A fleet and the version of the endpoints it is made of.
 pub(crate) struct Latest {
     version: u64,
-    fleet: Arc<Fleet<Upstream>>,
+    fleet: Arc<Fleet<Arc<Upstream>>>,
 }
 
 impl SharedService {
@@ -65,6 +66,29 @@ impl SharedService {
             *latest = Some(Latest { version, fleet: settled });
             self.settled.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// The latest endpoints and their version. Where they have changed, whoever comes first puts the fleet together; what has
+    /// not changed is taken from the one before.
+    fn latest(&self, plan: &Service, families: &Families) -> (u64, Arc<Fleet<Arc<Upstream>>>) {
+        let set = self.live.latest();
+        let mut latest = self.lock();
+        let before = latest.as_ref().map(|latest| (latest.version, &latest.fleet));
+        let fleet = match before {
+            // Another core may have built a later one meanwhile.
+            Some((version, fleet)) if version >= set.version() => return (version, fleet.clone()),
+            Some((_, fleet)) => {
+                let make = |endpoint: &LiveEndpoint| upstream(endpoint, plan, self, families);
+                fleet.succeed(successors(fleet.endpoints(), set.endpoints(), make))
+            }
+            None => {
+                let make = |endpoint| Arc::new(upstream(endpoint, plan, self, families));
+                Fleet::new(plan.balance.clone(), set.endpoints().iter().map(make).collect())
+            }
+        };
+        let fleet = Arc::new(fleet);
+        *latest = Some(Latest { version: set.version(), fleet: fleet.clone() });
+        (set.version(), fleet)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Latest>> {
@@ -88,11 +112,10 @@ pub(crate) struct CoreService {
 pub(crate) struct Upstreams {
     version: u64,
     settled: u64,
-    pub(crate) balancer: Balancer<Upstream>,
+    pub(crate) balancer: Balancer<Arc<Upstream>>,
 }
 
-/// One endpoint as a core sends requests to it.
-#[derive(Clone)]
+/// One endpoint as cores send requests to it.
 pub(crate) struct Upstream {
     identity: Identity,
     pub(crate) endpoint: LiveEndpoint,
@@ -142,6 +165,15 @@ impl Candidate for Upstream {
     }
 }
 
+impl Generation {
+    /// Puts all fleets together, tables included, so that no core has to when it takes the generation over.
+    pub(crate) fn prepare(&self) {
+        for (service, plan) in self.services.iter().zip(&self.plan.services) {
+            service.latest(plan, &self.families);
+        }
+    }
+}
+
 impl CoreGeneration {
     pub(crate) fn new(shared: Arc<Generation>, rng: &mut fastrand::Rng) -> CoreGeneration {
         let services = shared.services.iter().zip(&shared.plan.services);
@@ -174,24 +206,34 @@ fn upstreams(
     families: &Families,
     rng: &mut fastrand::Rng,
 ) -> Upstreams {
-    let set = service.live.latest();
     let settled = service.settled.load(Ordering::Acquire);
-    let mut latest = service.lock();
-    if latest.as_ref().is_none_or(|latest| latest.version < set.version()) {
-        let make = |endpoint| upstream(endpoint, plan, service, families);
-        let upstreams = set.endpoints().iter().map(make).collect();
-        let fleet = match &*latest {
-            Some(before) => before.fleet.succeed(upstreams),
-            None => Fleet::new(plan.balance.clone(), upstreams),
-        };
-        *latest = Some(Latest { version: set.version(), fleet: Arc::new(fleet) });
-    }
-    // Another core may have built a later one meanwhile.
-    let (version, fleet) = match &*latest {
-        Some(latest) => (latest.version, latest.fleet.clone()),
-        None => (set.version(), Arc::new(Fleet::new(plan.balance.clone(), Vec::new()))),
-    };
+    let (version, fleet) = service.latest(plan, families);
     Upstreams { version, settled, balancer: Balancer::new(fleet, rng) }
+}
+
+/// The upstreams of a set of endpoints: those of before, and new ones where an endpoint is new or described otherwise. One
+/// set mostly differs from the next in one place, so what is the same is found by going along from both ends.
+fn successors(
+    before: &[Arc<Upstream>],
+    endpoints: &[LiveEndpoint],
+    make: impl Fn(&LiveEndpoint) -> Upstream,
+) -> Vec<Arc<Upstream>> {
+    let is_same = |(old, new): &(&Arc<Upstream>, &LiveEndpoint)| is_of(old, new);
+    let head = before.iter().zip(endpoints).take_while(is_same).count();
+    let (old, new) = (&before[head..], &endpoints[head..]);
+    let tail = old.iter().rev().zip(new.iter().rev()).take_while(is_same).count();
+    let (old, tail) = old.split_at(old.len() - tail);
+    let known: HashMap<EndpointId, &Arc<Upstream>> = old.iter().map(|old| (old.id(), old)).collect();
+    let between = new[..new.len() - tail.len()].iter().map(|new| {
+        let old = known.get(&new.live.id()).filter(|old| is_of(old, new));
+        old.map_or_else(|| Arc::new(make(new)), |old| Arc::clone(old))
+    });
+    before[..head].iter().cloned().chain(between).chain(tail.iter().cloned()).collect()
+}
+
+/// Whether nothing has changed about the endpoint since.
+fn is_of(upstream: &Upstream, endpoint: &LiveEndpoint) -> bool {
+    Arc::ptr_eq(&upstream.endpoint.endpoint, &endpoint.endpoint)
 }
 
 fn upstream(live: &LiveEndpoint, plan: &Service, service: &SharedService, families: &Families) -> Upstream {

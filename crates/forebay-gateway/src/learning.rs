@@ -53,7 +53,7 @@ impl Errand<'_> {
         upstream.metrics.failures.inc(self.core.metrics);
         let now = self.core.now();
         if ending != Ending::TimedOut {
-            upstream.endpoint.live.suspect_until(now + SUSPECT_TIME);
+            self.shared().live.suspect(&upstream.endpoint, now, now + SUSPECT_TIME);
         } else if self.is_in_a_hurry {
             // Or else a stranger could have endpoints ejected by giving them no time.
             return;
@@ -71,7 +71,7 @@ impl Errand<'_> {
         let Some(settings) = &self.service.definition.outlier else { return };
         let (live, shared) = (&upstream.endpoint.live, self.shared());
         let Some(ejection) = shared.live.record(live, settings, met, self.core.now()) else { return };
-        shared.metrics.ejections.inc(self.core.metrics);
+        shared.metrics.ejections_by(ejection.cause).inc(self.core.metrics);
         tracing::warn!(
             service = &*self.service.name,
             endpoint = %upstream.endpoint.endpoint.address,

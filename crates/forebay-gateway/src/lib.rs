@@ -37,3 +37,4 @@ mod worker;
 
 pub use gateway::{Gateway, GatewayError, Keyring, Surroundings};
 pub use generation::Generation;
+pub use telemetry::Ejections;

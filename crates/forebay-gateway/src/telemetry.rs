@@ -1,6 +1,7 @@
 //! The gateway's metric families, and the handles that routes, services and endpoints hold.
 
 use forebay_cors::{CorsFamilies, CorsMetrics};
+use forebay_discovery::Cause;
 use forebay_retry::Priority;
 use forebay_telemetry::metrics::{
     Buckets, Counter, Desc, Family, Gauge, Grid, Histogram, MethodLabel, Registry, StatusClass, Unit,
@@ -37,10 +38,10 @@ const PANICS: Desc<1> = Desc::new(
     "Requests sent to an endpoint believed unhealthy, because all are.",
     ["service"],
 );
-const EJECTIONS: Desc<1> = Desc::new(
+const EJECTIONS: Desc<2> = Desc::new(
     "http_upstream_ejections",
-    "Endpoints left alone for a while after too many failures in a row.",
-    ["service"],
+    "Endpoints left alone for a while, by what they were found out by.",
+    ["service", "cause"],
 );
 const HEDGES: Desc<1> =
     Desc::new("http_upstream_hedges", "Second attempts beside one that took long.", ["service"]);
@@ -56,6 +57,34 @@ const CONNECTS: Desc<1> =
 const IDLE: Desc<0> =
     Desc::new("http_upstream_connections_idle", "Kept connections to endpoints that no request uses.", []);
 
+/// What ejections are counted by.
+const CAUSES: [&str; 3] = ["errors", "unreached", "rate"];
+
+fn place(cause: Cause) -> usize {
+    match cause {
+        Cause::Errors(_) => 0,
+        Cause::Unreached(_) => 1,
+        Cause::Rate => 2,
+    }
+}
+
+/// How often endpoints were left alone. Cores count what they find out; whoever hears of
+/// [`Change::Ejected`](forebay_discovery::Change) counts that here.
+#[derive(Clone)]
+pub struct Ejections(Family<Counter, 2>);
+
+impl Ejections {
+    /// Declares them; declaring them again yields the same.
+    pub fn new(registry: &Registry) -> Ejections {
+        Ejections(registry.counters(EJECTIONS))
+    }
+
+    /// Counts one, on a thread that is no core's.
+    pub fn count(&self, service: &str, cause: Cause) {
+        self.0.series([service, CAUSES[place(cause)]]).add_shared(1);
+    }
+}
+
 /// All families of the gateway.
 #[derive(Clone)]
 pub(crate) struct Families {
@@ -67,7 +96,7 @@ pub(crate) struct Families {
     retries: Family<Counter, 1>,
     denied: Family<Counter, 1>,
     panics: Family<Counter, 1>,
-    ejections: Family<Counter, 1>,
+    ejections: Ejections,
     hedges: Family<Counter, 1>,
     cut_off: Family<Counter, 1>,
     shed: Family<Counter, 2>,
@@ -88,7 +117,7 @@ impl Families {
             retries: registry.counters(RETRIES),
             denied: registry.counters(DENIED),
             panics: registry.counters(PANICS),
-            ejections: registry.counters(EJECTIONS),
+            ejections: Ejections::new(registry),
             hedges: registry.counters(HEDGES),
             cut_off: registry.counters(CUT_OFF),
             shed: registry.counters(SHED),
@@ -107,7 +136,7 @@ impl Families {
             retries: self.retries.series([service]),
             denied: self.denied.series([service]),
             panics: self.panics.series([service]),
-            ejections: self.ejections.series([service]),
+            ejections: CAUSES.map(|cause| self.ejections.0.series([service, cause])),
             hedges: self.hedges.series([service]),
             cut_off: self.cut_off.series([service]),
             shed: Priority::ALL.map(|priority| self.shed.series([service, priority.text()])),
@@ -150,7 +179,7 @@ pub(crate) struct ServiceMetrics {
     pub(crate) retries: Counter,
     pub(crate) denied: Counter,
     pub(crate) panics: Counter,
-    pub(crate) ejections: Counter,
+    ejections: [Counter; CAUSES.len()],
     pub(crate) hedges: Counter,
     pub(crate) cut_off: Counter,
     shed: [Counter; Priority::ALL.len()],
@@ -158,6 +187,10 @@ pub(crate) struct ServiceMetrics {
 }
 
 impl ServiceMetrics {
+    pub(crate) fn ejections_by(&self, cause: Cause) -> &Counter {
+        &self.ejections[place(cause)]
+    }
+
     pub(crate) fn shed_of(&self, priority: Priority) -> &Counter {
         &self.shed[priority as usize]
     }
@@ -168,4 +201,28 @@ impl ServiceMetrics {
 pub(crate) struct EndpointMetrics {
     pub(crate) attempts: Counter,
     pub(crate) failures: Counter,
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_telemetry::metrics::Exposition;
+
+    use super::*;
+
+    #[test]
+    fn ejections_are_counted_by_cause_whoever_finds_them_out() {
+        let registry = Registry::new(1);
+        let core = registry.claim_core().unwrap();
+        Families::new(&registry).service("a").ejections_by(Cause::Errors(5)).inc(core);
+        Ejections::new(&registry).count("a", Cause::Rate);
+        Ejections::new(&registry).count("a", Cause::Rate);
+        let text = registry.expose(Exposition::PrometheusText);
+        for line in [
+            "http_upstream_ejections_total{service=\"a\",cause=\"errors\"} 1",
+            "http_upstream_ejections_total{service=\"a\",cause=\"unreached\"} 0",
+            "http_upstream_ejections_total{service=\"a\",cause=\"rate\"} 2",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+        }
+    }
 }

@@ -7,13 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_clock::{Clock, Moment};
+use forebay_store::postgres::Pool;
+use forebay_store::sqlite::Writer;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
+use crate::keeping::Disk;
+use crate::outbox::Outbox;
 use crate::probing::{ProbeAnswer, ProbeId, ProbeOrder, RegistryProbe};
 use crate::refusal::{Refusal, RegistryError};
 use crate::registry::{Effects, Registry};
+use crate::sharing::Sharing;
 use crate::subscription::{Subscribers, Subscription};
 use crate::topic::Topic;
 use crate::waiting::Bells;
@@ -27,9 +32,30 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
 
-struct Shared {
-    registry: Mutex<Registry>,
+/// What is behind a registry.
+#[derive(Debug, Default)]
+pub struct Stores {
+    /// The state directory's database, opened with [`crate::SQLITE_SCHEMA`].
+    pub disk: Option<Writer>,
+    /// The store that nodes share.
+    pub shared: Option<Pool>,
+}
+
+/// What the lock protects.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) registry: Registry,
+    /// For the disk.
+    pub(crate) to_store: Outbox,
+    /// For the store that nodes share.
+    pub(crate) to_share: Outbox,
+}
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
     clock: Clock,
+    disk: Option<Disk>,
+    sharing: Option<Sharing>,
     bells: Bells,
     subscribers: Subscribers,
     /// What is due may be due sooner.
@@ -39,9 +65,16 @@ struct Shared {
 impl Handle {
     /// With nothing behind it: what is registered is gone with the process.
     pub fn new(registry: Registry, clock: Clock) -> Handle {
+        Handle::with_stores(registry, clock, Stores::default())
+    }
+
+    /// Over stores, which [`Handle::run`] drives: without it, nothing is ever known to be stored.
+    pub fn with_stores(registry: Registry, clock: Clock, stores: Stores) -> Handle {
         Handle(Arc::new(Shared {
-            registry: Mutex::new(registry),
+            state: Mutex::new(State { registry, to_store: Outbox::default(), to_share: Outbox::default() }),
             clock,
+            disk: stores.disk.map(Disk::new),
+            sharing: stores.shared.map(Sharing::new),
             bells: Bells::default(),
             subscribers: Subscribers::default(),
             hurry: Notify::new(),
@@ -55,7 +88,7 @@ impl Handle {
 
     /// Looks at what there is. Short: everybody else waits meanwhile.
     pub fn read<T>(&self, look: impl FnOnce(&Registry) -> T) -> T {
-        look(&self.lock())
+        look(&self.lock().registry)
     }
 
     /// Changes something that must survive a restart, and answers when it will: registrations, checks, maintenance.
@@ -67,7 +100,17 @@ impl Handle {
         &self,
         act: impl FnOnce(&mut Registry, Moment) -> Result<T, Refusal>,
     ) -> Result<T, RegistryError> {
-        Ok(self.change(act)?)
+        let done = self.apply(act)?;
+        if let Some(disk) = &self.0.disk {
+            let number = {
+                let mut state = self.lock();
+                // What failed before is tried again for whoever asks again.
+                state.to_store.number += u64::from(!state.to_store.is_empty());
+                state.to_store.number
+            };
+            disk.reach(number).await.map_err(RegistryError::NotStored)?;
+        }
+        Ok(done)
     }
 
     /// Changes something that may be a moment older after a restart: what checks report. The disk follows later.
@@ -75,7 +118,7 @@ impl Handle {
         &self,
         act: impl FnOnce(&mut Registry, Moment) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.change(act)
+        self.apply(act)
     }
 
     /// Waits until the topic's index is another than `seen`, or until the moment; the index then. An index that is
@@ -105,10 +148,34 @@ impl Handle {
         self.0.subscribers.subscribe()
     }
 
-    /// Asks what is to be asked and lets lapse what lapses, until `shutdown` completes. Spawns nothing: dropping the
-    /// future ends every probe.
+    /// Asks what is to be asked, lets lapse what lapses, stores and shares, until `shutdown` completes; then stores what
+    /// is left. Spawns nothing: dropping the future ends every probe.
     pub async fn run<P: RegistryProbe>(self, prober: &P, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = std::pin::pin!(shutdown);
+        let disk = async {
+            match &self.0.disk {
+                Some(disk) => self.keep(disk).await,
+                None => std::future::pending().await,
+            }
+        };
+        let sharing = async {
+            match &self.0.sharing {
+                Some(sharing) => self.share(sharing).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shutdown => {}
+            () = self.work(prober) => {}
+            () = disk => {}
+            () = sharing => {}
+        }
+        if let Some(disk) = &self.0.disk {
+            self.store_the_rest(disk).await;
+        }
+    }
+
+    /// Probes and lapses. Never ends.
+    async fn work<P: RegistryProbe>(&self, prober: &P) {
         let mut rng = fastrand::Rng::new();
         let mut probes = FuturesUnordered::new();
         loop {
@@ -120,7 +187,6 @@ impl Handle {
             }
             let has_room = probes.len() < PROBES_IN_FLIGHT_MAX;
             tokio::select! {
-                () = &mut shutdown => return,
                 () = self.0.hurry.notified() => {}
                 () = tokio::time::sleep(self.idle_for(has_room)) => {}
                 Some((id, answer)) = probes.next() => {
@@ -139,18 +205,23 @@ impl Handle {
         self.0.clock.now().until(due).min(SLEEP_MAX)
     }
 
-    fn change<T>(&self, act: impl FnOnce(&mut Registry, Moment) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        self.apply(act)
-    }
-
     /// Acts under the lock, then tells whom it concerns.
-    fn apply<T>(&self, act: impl FnOnce(&mut Registry, Moment) -> T) -> T {
+    pub(crate) fn apply<T>(&self, act: impl FnOnce(&mut Registry, Moment) -> T) -> T {
         let (done, effects, is_sooner) = {
-            let mut registry = self.lock();
+            let mut state = self.lock();
+            let state = &mut *state;
+            let registry = &mut state.registry;
             let before = registry.next_due().min(registry.next_probe());
-            let done = act(&mut registry, self.0.clock.now());
+            let done = act(registry, self.0.clock.now());
             let is_sooner = registry.next_due().min(registry.next_probe()) < before;
-            (done, registry.take_effects(), is_sooner)
+            let effects = registry.take_effects();
+            if self.0.disk.is_some() {
+                state.to_store.put(&effects);
+            }
+            if self.0.sharing.is_some() {
+                state.to_share.put_own(&effects);
+            }
+            (done, effects, is_sooner)
         };
         if is_sooner {
             self.0.hurry.notify_one();
@@ -164,10 +235,16 @@ impl Handle {
             self.0.bells.ring(&effects.topics);
             self.0.subscribers.tell(&effects.topics);
         }
+        if let Some(disk) = self.0.disk.as_ref().filter(|_| effects.is_to_be_stored()) {
+            disk.later.notify_one();
+        }
+        if let Some(sharing) = self.0.sharing.as_ref().filter(|_| effects.is_ours()) {
+            sharing.changed.notify_one();
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.0.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -69,6 +69,18 @@ pub struct Effects {
     pub others: BTreeSet<Arc<str>>,
 }
 
+impl Effects {
+    /// Whether this node itself is concerned.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.node || !self.instances.is_empty()
+    }
+
+    /// Whether there is anything to store.
+    pub(crate) fn is_to_be_stored(&self) -> bool {
+        self.is_ours() || !self.others.is_empty()
+    }
+}
+
 impl Registry {
     /// Knows this node alone. Its lease should be [`crate::Lease::Own`].
     pub fn new(me: Node) -> Registry {
@@ -169,7 +181,7 @@ impl Registry {
         self.probes.next()
     }
 
-    fn found(&self, node: &str, id: &str) -> Option<Found<'_>> {
+    pub(crate) fn found(&self, node: &str, id: &str) -> Option<Found<'_>> {
         let node = if *node == *self.me_key { &self.me } else { self.others.get(node)? };
         node.instances.get(id).map(|instance| Found { node, instance })
     }

@@ -31,6 +31,9 @@ pub struct RegistrySettings {
     /// How long answers in DNS may be kept.
     #[setting(default = "0s", max = "1h")]
     pub dns_ttl: Duration,
+    /// Whether answers in DNS leave out instances with a check that warns, as Consul's `only_passing`.
+    #[setting(default = false)]
+    pub dns_only_passing: bool,
 }
 
 impl RegistrySettings {

@@ -265,7 +265,7 @@ impl Resolve for Loopback {
                 Ok(Answer { parts: vec![part], ttl: Duration::from_secs(60) })
             }
             Place::File(path) => self.files.read(path),
-            Place::Address(_) | Place::Service { .. } => {
+            Place::Address(_) | Place::Service { .. } | Place::Registry { .. } => {
                 Err(ResolveFailure::NoSuchName { name: "only hosts are known here".into() })
             }
         }

@@ -2,14 +2,20 @@
 
 use forebay_clock::Clock;
 use forebay_discovery::{Change, Health};
+use forebay_gateway::Ejections;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-/// Logs every change, for as long as there may be any.
-pub(crate) async fn tell(mut changes: Receiver<Change>, clock: Clock) {
+/// Logs every change, for as long as there may be any, and counts what no core counts.
+pub(crate) async fn tell(mut changes: Receiver<Change>, clock: Clock, ejections: Ejections) {
     loop {
         match changes.recv().await {
-            Ok(change) => log(&change, &clock),
+            Ok(change) => {
+                if let Change::Ejected { service, ejection, .. } = &change {
+                    ejections.count(service, ejection.cause);
+                }
+                log(&change, &clock);
+            }
             Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "changes of endpoints went unlogged"),
             Err(RecvError::Closed) => return,
         }
@@ -32,6 +38,14 @@ fn log(change: &Change, clock: &Clock) {
         Change::Health { service, address, health, .. } => {
             tracing::info!(service = &**service, endpoint = %address, health = health.text(), "endpoint changed");
         }
+        Change::Advertised { service, address, reason: Some(reason) } => {
+            tracing::warn!(service = &**service, endpoint = %address, reason = &**reason, "endpoint is critical");
+        }
+        Change::Advertised { service, address, reason: None } => {
+            tracing::info!(service = &**service, endpoint = %address, "endpoint is critical no longer");
+        }
+        // Whoever could not reach it said so.
+        Change::Suspected { .. } => {}
         Change::Ejected { service, address, ejection } => {
             let for_s = ejection.until.since(clock.now()).as_secs();
             let cause = ejection.cause.to_string();

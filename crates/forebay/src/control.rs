@@ -9,7 +9,7 @@ use forebay_admin::{Admin, serve_admin};
 use forebay_config::Loaded;
 use forebay_discovery::{NameServers, Resolver};
 use forebay_gateway::probe::Prober;
-use forebay_gateway::{Gateway, Surroundings};
+use forebay_gateway::{Ejections, Gateway, Surroundings};
 use forebay_http::date::DateCache;
 use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
@@ -70,7 +70,8 @@ impl Control<'_> {
             // A sender that is gone has stopped too.
             let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
         };
-        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone());
+        let ejections = Ejections::new(&self.surroundings.registry);
+        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections);
         let background = async {
             let (_, (), (), admin) =
                 tokio::join!(sweeper.run(), changes, discovery.run(&resolver, &prober, stopped), admin);

@@ -10,6 +10,8 @@
 //! `AI_ADDRCONFIG`.
 
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod message;
 mod system;
 
@@ -105,6 +107,8 @@ impl DnsResolver {
             Place::File(path) => {
                 Err(ResolveFailure::File { path: path.clone(), problem: "is not found in DNS".into() })
             }
+            // Never looked up.
+            Place::Registry { .. } => Err(ResolveFailure::NoServer),
         }
     }
 

@@ -9,9 +9,9 @@ use domain::base::Rtype;
 use domain::base::iana::Rcode;
 use forebay_clock::Clock;
 use forebay_discovery::{
-    Change, Definitions, Discovery, DnsResolver, Endpoint, Health, HealthCheck, NameServers,
-    PROBES_IN_FLIGHT_MAX, Probe, ProbeFailure, ResolutionSettings, ServiceDefinition, ServiceReader,
-    Standing,
+    Advertised, Change, Definitions, Discovery, DnsResolver, Endpoint, Health, HealthCheck, NameServers,
+    PROBES_IN_FLIGHT_MAX, Probe, ProbeFailure, Pushed, PushedTarget, ResolutionSettings, ServiceDefinition,
+    ServiceReader, Standing, Target,
 };
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
@@ -247,4 +247,46 @@ async fn without_a_network_addresses_serve_and_names_say_why_not() {
     assert_eq!(service.latest().endpoints().len(), 1);
     let standings: Vec<_> = service.sources().into_iter().map(|report| report.standing).collect();
     assert_eq!(standings, [Standing::Static, Standing::Unresolved { failure: None }]);
+}
+
+#[tokio::test]
+async fn what_another_thread_pushes_serves_when_the_push_returns_and_is_probed() {
+    let dns = DnsServer::start().await;
+    let mut running = Running::start(&dns, Prober::Succeeds);
+    let check = HealthCheck { interval_fast: Duration::from_millis(5), ..HealthCheck::tcp() };
+    running.discovery.apply(orders(&["registry"], Some(check)));
+    let discovery = running.discovery.clone();
+    let pushing = std::thread::spawn(move || {
+        let ready = |port| PushedTarget {
+            target: Target::new(([127, 0, 0, 1], port).into()),
+            advertised: Advertised::Ready,
+        };
+        let targets = vec![ready(9001), ready(9002)];
+        discovery.push("orders", Pushed { targets, confirmed: Clock::system().now(), failure: None });
+        discovery.service("orders").unwrap().latest().endpoints().len()
+    });
+    assert_eq!(pushing.join().unwrap(), 2);
+    assert_eq!(running.wait_for_health().await.0, Health::Healthy);
+    assert_eq!(running.wait_for_health().await.0, Health::Healthy);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_a_request_could_not_reach_is_probed_at_once_and_told_of() {
+    let dns = DnsServer::start().await;
+    let mut running = Running::start(&dns, Prober::IsRefused);
+    // Not due within the test.
+    let check = HealthCheck { interval_fast: Duration::from_secs(3600), ..HealthCheck::tcp() };
+    running.discovery.apply(orders(&["127.0.0.1:1"], Some(check)));
+    let service = running.discovery.service("orders").unwrap();
+    let endpoint = service.latest().endpoints()[0].clone();
+    let now = Clock::system().now();
+    std::thread::spawn(move || service.suspect(&endpoint, now, now + Duration::from_secs(1))).join().unwrap();
+    let suspected = |change| match change {
+        Change::Suspected { address, .. } => Some(address.to_string()),
+        _ => None,
+    };
+    assert_eq!(running.wait_for(suspected).await, "127.0.0.1:1");
+    assert_eq!(running.wait_for_health().await, (Health::Unhealthy, Some(ProbeFailure::Refused)));
+    running.stop().await;
 }

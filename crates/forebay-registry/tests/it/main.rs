@@ -1,4 +1,4 @@
-//! Claims about the registry over real sockets and real stores.
+//! The registry with real stores and over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
@@ -6,4 +6,8 @@ mod blocking;
 mod clients;
 mod consul_api;
 mod desk;
+mod dns;
 mod native_api;
+mod nodes;
+mod snapshot;
+mod support;

@@ -11,5 +11,5 @@ mod url;
 pub use listen::{Heard, Listener};
 pub use migrate::migrate;
 pub use pool::{Limits, Pool};
-pub use tokio_postgres::{Client, Row, Statement, Transaction, types};
+pub use tokio_postgres::{Client, IsolationLevel, Row, Statement, Transaction, types};
 pub use url::{PostgresUrl, Verify};
