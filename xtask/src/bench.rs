@@ -19,7 +19,8 @@ const HARNESS: &str = "forebay-bench";
 const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
 
 /// Benchmarks of one decision: the package whose `benches` have one of this name.
-const DECISIONS: &[(&str, &str)] = &[("pick", "forebay-balance"), ("cors", "forebay-cors")];
+const DECISIONS: &[(&str, &str)] =
+    &[("pick", "forebay-balance"), ("cors", "forebay-cors"), ("jwt", "forebay-auth")];
 
 /// The benchmark that Envoy takes part in, and the PyPI package that has its program.
 const SPREADING: &str = "balance";

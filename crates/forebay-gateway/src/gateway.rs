@@ -24,13 +24,15 @@ use tokio::sync::mpsc;
 
 use crate::core::Core;
 use crate::cors::SharedCors;
-use crate::generation::{Generation, SharedService};
+use crate::generation::{Generation, SharedAuth, SharedService};
 use crate::internal::WayIn;
 use crate::kept::Kept;
 use crate::listener::ListenError;
+use crate::passwords::Passwords;
 use crate::plan::Plan;
 use crate::ports::ServicePorts;
 use crate::probe::ProbeTls;
+use crate::sources::Sources;
 use crate::stage::Role;
 use crate::telemetry::Families;
 use crate::worker::{Message, Worker};
@@ -61,6 +63,8 @@ pub struct Surroundings {
     pub shutdown: Shutdown,
     /// The way to the store of idempotency keys.
     pub keyring: Keyring,
+    /// What policies of who calls decide by; somebody has to [`Sources::run`] it.
+    pub sources: Sources,
 }
 
 /// The way to the store of idempotency keys, once there is one: a store is opened when the first route needs it. Without
@@ -121,6 +125,8 @@ impl Gateway {
         let families = Families::new(&surroundings.registry);
         let number = Arc::new(AtomicU64::new(0));
         observe(&surroundings, &number);
+        surroundings.sources.observe(&surroundings.registry, &surroundings.clock);
+        let passwords = Passwords::default();
         let kept = Arc::default();
         let ports = ServicePorts::default().prepare(&plan)?;
         let generation = Arc::new(generation(plan, &surroundings, &families, &kept, &number));
@@ -144,7 +150,13 @@ impl Gateway {
                 connections: families.connections("gateway"),
                 local_connections: families.connections("service-port"),
             };
-            threads.push(start_worker(worker, generation.clone(), access.clone(), &surroundings)?);
+            threads.push(start_worker(
+                worker,
+                generation.clone(),
+                access.clone(),
+                &surroundings,
+                passwords.clone(),
+            )?);
         }
         Ok(Gateway {
             surroundings,
@@ -223,6 +235,7 @@ fn start_worker(
     generation: Arc<Generation>,
     access: Option<Arc<AccessLog>>,
     surroundings: &Surroundings,
+    passwords: Passwords,
 ) -> Result<JoinHandle<io::Result<()>>, GatewayError> {
     let surroundings = surroundings.clone();
     let body = move || -> io::Result<()> {
@@ -239,7 +252,7 @@ fn start_worker(
         let tally = surroundings.shutdown.tally();
         let keyring = surroundings.keyring.clone();
         let rng = fastrand::Rng::new();
-        let core = Rc::new(Core::new(server, generation, metrics, access, tally, keyring, rng));
+        let core = Rc::new(Core::new(server, generation, metrics, access, tally, keyring, passwords, rng));
         runtime.block_on(worker.run(core))
     };
     std::thread::Builder::new().name("core".to_owned()).spawn(body).map_err(GatewayError::Worker)
@@ -280,7 +293,11 @@ fn generation(
         .iter()
         .map(|policy| SharedCors::new(families.cors(&policy.name), kept.denied(&policy.name)));
     let cors = cors.collect();
-    Generation { number, plan, services, routes, cors, families: families.clone() }
+    let live = surroundings.sources.apply(&plan, now);
+    let auth = plan.auth.iter().zip(live);
+    let auth =
+        auth.map(|(auth, live)| SharedAuth { metrics: families.auth(&auth.policy.name), live }).collect();
+    Generation { number, plan, services, routes, cors, auth, families: families.clone() }
 }
 
 /// Values that are computed when somebody reads them.

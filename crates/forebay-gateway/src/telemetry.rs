@@ -1,5 +1,6 @@
 //! The gateway's metric families, and the handles that routes, services and endpoints hold.
 
+use forebay_auth::{AuthFamilies, AuthMetrics};
 use forebay_cors::{CorsFamilies, CorsMetrics};
 use forebay_retry::Priority;
 use forebay_telemetry::metrics::{
@@ -74,6 +75,7 @@ pub(crate) struct Families {
     connects: Family<Counter, 1>,
     idle: Family<Gauge, 0>,
     cors: CorsFamilies,
+    auth: AuthFamilies,
 }
 
 impl Families {
@@ -95,6 +97,7 @@ impl Families {
             connects: registry.counters(CONNECTS),
             idle: registry.gauges(IDLE),
             cors: CorsFamilies::new(registry),
+            auth: AuthFamilies::new(registry),
         }
     }
 
@@ -124,6 +127,10 @@ impl Families {
 
     pub(crate) fn cors(&self, policy: &str) -> CorsMetrics {
         self.cors.policy(policy)
+    }
+
+    pub(crate) fn auth(&self, policy: &str) -> AuthMetrics {
+        self.auth.policy(policy)
     }
 
     pub(crate) fn refused(&self, problem: &str) -> Counter {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use forebay_admin::{Admin, serve_admin};
-use forebay_config::Loaded;
+use forebay_config::{Disk, Files, Loaded};
 use forebay_discovery::{NameServers, Resolver};
 use forebay_gateway::probe::Prober;
 use forebay_gateway::{Gateway, Surroundings};
@@ -58,6 +58,8 @@ impl Control<'_> {
         let resolver = Resolver::new(NameServers::System, fastrand::Rng::new());
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
         let discovery = self.surroundings.discovery.clone();
+        let sources = self.surroundings.sources.clone();
+        let read = |path: &std::path::Path| Disk.read(path);
         let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));
         let admin = Admin::new(Told::admin_state(&told, &self.gateway, &self.surroundings));
         let core = ServerCore {
@@ -72,8 +74,13 @@ impl Control<'_> {
         };
         let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone());
         let background = async {
-            let (_, (), (), admin) =
-                tokio::join!(sweeper.run(), changes, discovery.run(&resolver, &prober, stopped), admin);
+            let (_, (), (), (), admin) = tokio::join!(
+                sweeper.clone().run(),
+                changes,
+                discovery.run(&resolver, &prober, stopped),
+                sources.run(&sweeper, &resolver, &read),
+                admin
+            );
             admin
         };
         tokio::select! {
