@@ -23,6 +23,7 @@ const DECISIONS: &[(&str, &[&str])] = &[
     ("pick", &["forebay-balance"]),
     ("update", &["forebay-discovery", "forebay-gateway"]),
     ("cors", &["forebay-cors"]),
+    ("jwt", &["forebay-auth"]),
 ];
 
 /// The benchmark that Envoy takes part in, and the PyPI package that has its program.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use forebay_auth::{Identity, Remembered};
 use forebay_clock::Moment;
 use forebay_http::pool::Pool;
 use forebay_http::problem::Problem;
@@ -15,6 +16,7 @@ use forebay_telemetry::metrics::{self, Gauge};
 
 use crate::gateway::Keyring;
 use crate::generation::{CoreGeneration, Generation};
+use crate::passwords::Passwords;
 use crate::stage::Role;
 use crate::{pipeline, visit};
 
@@ -26,6 +28,9 @@ pub(crate) struct Core {
     pub(crate) metrics: metrics::Core,
     pub(crate) access: RefCell<Option<AccessWriter>>,
     pub(crate) tally: Tally,
+    /// Callers that need not be asked about again yet.
+    pub(crate) remembered: RefCell<Remembered<Identity>>,
+    pub(crate) passwords: Passwords,
     keyring: Keyring,
     generation: RefCell<Rc<CoreGeneration>>,
     idle: Gauge,
@@ -40,6 +45,7 @@ impl Core {
         access: Option<AccessWriter>,
         tally: Tally,
         keyring: Keyring,
+        passwords: Passwords,
         mut rng: fastrand::Rng,
     ) -> Core {
         let pool = Pool::new(generation.plan.limits.upstream_idle_timeout);
@@ -52,6 +58,8 @@ impl Core {
             metrics,
             access: RefCell::new(access),
             tally,
+            remembered: RefCell::default(),
+            passwords,
             keyring,
             generation: RefCell::new(generation),
             idle,

@@ -24,13 +24,15 @@ use tokio::sync::mpsc;
 
 use crate::core::Core;
 use crate::cors::SharedCors;
-use crate::generation::{Generation, SharedService};
+use crate::generation::{Generation, SharedAuth, SharedService};
 use crate::internal::WayIn;
 use crate::kept::Kept;
 use crate::listener::ListenError;
+use crate::passwords::Passwords;
 use crate::plan::Plan;
 use crate::ports::ServicePorts;
 use crate::probe::ProbeTls;
+use crate::sources::Sources;
 use crate::stage::Role;
 use crate::telemetry::Families;
 use crate::worker::{Message, Worker};
@@ -67,6 +69,8 @@ pub struct Surroundings {
     pub shutdown: Shutdown,
     /// The way to the store of idempotency keys.
     pub keyring: Keyring,
+    /// What policies of who calls decide by; somebody has to [`Sources::run`] it.
+    pub sources: Sources,
 }
 
 /// The way to the store of idempotency keys, once there is one: a store is opened when the first route needs it. Without
@@ -127,6 +131,8 @@ impl Gateway {
         let families = Families::new(&surroundings.registry);
         let number = Arc::new(AtomicU64::new(0));
         observe(&surroundings, &number);
+        surroundings.sources.observe(&surroundings.registry, &surroundings.clock);
+        let passwords = Passwords::default();
         let kept = Arc::default();
         let ports = ServicePorts::default().prepare(&plan)?;
         let generation = Arc::new(generation(plan, &surroundings, &families, &kept, &number));
@@ -150,7 +156,13 @@ impl Gateway {
                 connections: families.connections("gateway"),
                 local_connections: families.connections("service-port"),
             };
-            threads.push(start_worker(worker, generation.clone(), access.clone(), &surroundings)?);
+            threads.push(start_worker(
+                worker,
+                generation.clone(),
+                access.clone(),
+                &surroundings,
+                passwords.clone(),
+            )?);
         }
         Ok(Gateway {
             surroundings,
@@ -229,6 +241,7 @@ fn start_worker(
     generation: Arc<Generation>,
     access: Option<Arc<AccessLog>>,
     surroundings: &Surroundings,
+    passwords: Passwords,
 ) -> Result<JoinHandle<io::Result<()>>, GatewayError> {
     let surroundings = surroundings.clone();
     let body = move || -> io::Result<()> {
@@ -245,7 +258,7 @@ fn start_worker(
         let tally = surroundings.shutdown.tally();
         let keyring = surroundings.keyring.clone();
         let rng = fastrand::Rng::new();
-        let core = Rc::new(Core::new(server, generation, metrics, access, tally, keyring, rng));
+        let core = Rc::new(Core::new(server, generation, metrics, access, tally, keyring, passwords, rng));
         runtime.block_on(worker.run(core))
     };
     std::thread::Builder::new().name("core".to_owned()).spawn(body).map_err(GatewayError::Worker)
@@ -286,7 +299,11 @@ fn generation(
         .iter()
         .map(|policy| SharedCors::new(families.cors(&policy.name), kept.denied(&policy.name)));
     let cors = cors.collect();
-    let generation = Generation { number, plan, services, routes, cors, families: families.clone() };
+    let live = surroundings.sources.apply(&plan, now);
+    let auth = plan.auth.iter().zip(live);
+    let auth =
+        auth.map(|(auth, live)| SharedAuth { metrics: families.auth(&auth.policy.name), live }).collect();
+    let generation = Generation { number, plan, services, routes, cors, auth, families: families.clone() };
     generation.prepare();
     generation
 }

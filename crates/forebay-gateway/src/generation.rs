@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use forebay_auth::{AuthMetrics, Material};
 use forebay_balance::{Balancer, Candidate, Fleet, Identity, PeakEwma, Policy};
 use forebay_clock::Moment;
 use forebay_discovery::{EndpointId, LiveEndpoint, LiveService};
@@ -17,6 +18,7 @@ use rustls::pki_types::ServerName;
 use crate::cors::SharedCors;
 use crate::kept::ServiceState;
 use crate::plan::{Plan, Service};
+use crate::sources::{Held, LiveSource};
 use crate::telemetry::{EndpointMetrics, Families, RouteMetrics, ServiceMetrics};
 
 /// One configuration in force, as all cores share it. Immutable; swapped whole.
@@ -31,7 +33,16 @@ pub struct Generation {
     pub(crate) routes: Vec<RouteMetrics>,
     /// By the places of the plan's policies.
     pub(crate) cors: Vec<SharedCors>,
+    /// By the places of the plan's policies of who calls.
+    pub(crate) auth: Vec<SharedAuth>,
     pub(crate) families: Families,
+}
+
+/// What all cores share of a policy of who calls.
+pub(crate) struct SharedAuth {
+    pub(crate) metrics: AuthMetrics,
+    /// What it decides by, where it needs something.
+    pub(crate) live: Option<Arc<LiveSource>>,
 }
 
 /// What all cores share of a service.
@@ -100,6 +111,8 @@ impl SharedService {
 pub(crate) struct CoreGeneration {
     pub(crate) shared: Arc<Generation>,
     pub(crate) services: Vec<CoreService>,
+    /// What each policy of who calls decides by, as this core last saw it.
+    held: Vec<RefCell<Held>>,
 }
 
 /// A service on one core.
@@ -183,7 +196,18 @@ impl CoreGeneration {
                 budget: LocalBudget::new(service.state.budget.clone()),
             })
             .collect();
-        CoreGeneration { shared, services }
+        let held = shared.auth.iter().map(|_| RefCell::default()).collect();
+        CoreGeneration { shared, services, held }
+    }
+
+    /// What a policy decides by, if it may still be used: one atomic load and a comparison unless it changed.
+    pub(crate) fn material(&self, place: usize, now: Moment) -> Option<Arc<Material>> {
+        let live = self.shared.auth[place].live.as_ref()?;
+        let mut held = self.held[place].borrow_mut();
+        if held.version != live.version() {
+            *held = live.latest();
+        }
+        held.material.clone().filter(|_| now < held.until)
     }
 
     /// The latest endpoints of a service: one atomic load and a comparison unless they changed.

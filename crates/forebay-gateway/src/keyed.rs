@@ -63,7 +63,9 @@ pub(crate) async fn run(
     visit: &mut Visit<'_>,
 ) {
     let head = &request.head;
-    let id = match policy.identify(head.method_text(), &errand.route.name, None, head.fields()) {
+    let subject = visit.subject();
+    let id = match policy.identify(head.method_text(), &errand.route.name, subject.as_deref(), head.fields())
+    {
         Ok(None) => return errand.run(request, visit).await,
         Ok(Some(id)) => id,
         Err(refusal) => return refuse_keyed(refusal, request, visit).await,

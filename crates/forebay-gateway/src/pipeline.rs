@@ -9,6 +9,7 @@ use forebay_http::{RequestHead, ResponseHead, forwarded, trace};
 use forebay_shutdown::Kind;
 use forebay_telemetry::metrics::{MethodLabel, StatusClass};
 
+use crate::authenticate::authenticate;
 use crate::core::Core;
 use crate::forward;
 use crate::generation::CoreGeneration;
@@ -26,6 +27,7 @@ pub(crate) async fn serve(core: &Core, role: &Role, request: &mut Request<'_>) {
     let generation = core.generation();
     let plan = &generation.shared.plan;
     let hop = Hop::leave(&mut request.head, request.framing);
+    plan.identity_fields.strip(&mut request.head);
     let trace = trace::continue_or_start(&mut request.head, &mut core.rng.borrow_mut());
     let client = forwarded::forward(&mut request.head, request.peer, &plan.trusted_proxies);
     let mut visit = Visit::new(request.received, trace, client, core.tally.enter(Kind::Request));
@@ -35,7 +37,15 @@ pub(crate) async fn serve(core: &Core, role: &Role, request: &mut Request<'_>) {
     if let Some(cors) = &visit.cors {
         generation.shared.cors[cors.place].record(core.metrics, cors, &request.head);
     }
-    match decision.verdict {
+    let mut verdict = decision.verdict;
+    if let Some(policy) = decision.auth {
+        // Boxed, as all that is rare: every request carries the room for what is not.
+        let known = Box::pin(authenticate(core, &generation, policy, request, &mut visit)).await;
+        if let Err(problem) = known {
+            verdict = Verdict::Refuse(problem);
+        }
+    }
+    match verdict {
         Verdict::Preflight(answer) => {
             send_own(&mut request.responder, request.timer, *answer, b"", &mut visit).await;
         }

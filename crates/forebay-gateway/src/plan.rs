@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_auth::{Digest, Material, Policy as AuthRules};
 use forebay_balance::{Balance, HashKey, Sticky};
 use forebay_cors::CorsSettings;
 use forebay_discovery::ServiceDefinition;
@@ -14,6 +15,7 @@ use forebay_http::server::ServerSettings;
 use forebay_retry::{BreakerSettings, BudgetSettings, Hedge, LimitSettings, Policy, Priority};
 use ipnet::IpNet;
 
+use crate::identity_fields::IdentityFields;
 use crate::pattern::Pattern;
 use crate::router::{Ambiguous, Router};
 
@@ -33,6 +35,9 @@ pub struct Plan {
     pub cors: Vec<CorsPolicy>,
     /// For what matches no route.
     pub cors_default: Option<usize>,
+    /// In the order of their names; routes name them by place.
+    pub auth: Vec<AuthPolicy>,
+    pub(crate) identity_fields: IdentityFields,
     router: Router,
 }
 
@@ -53,6 +58,8 @@ pub struct Parts {
     pub cors: Vec<CorsPolicy>,
     /// For what matches no route.
     pub cors_default: Option<usize>,
+    /// In the order of their names.
+    pub auth: Vec<AuthPolicy>,
 }
 
 /// What pages of other origins may do.
@@ -69,6 +76,21 @@ impl CorsPolicy {
     pub fn new(name: &str, settings: &CorsSettings) -> CorsPolicy {
         CorsPolicy { name: name.into(), policy: forebay_cors::Policy::new(settings) }
     }
+}
+
+/// Who may call, and how Forebay knows.
+#[derive(Debug)]
+pub struct AuthPolicy {
+    /// The table, compiled.
+    pub policy: Arc<AuthRules>,
+    /// How TLS is spoken to whoever publishes its keys.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// What its file holds, where it has one.
+    pub initial: Option<Arc<Material>>,
+    /// Of its text.
+    pub initial_text: Option<Digest>,
+    /// The service that it asks, by its place.
+    pub service: Option<usize>,
 }
 
 /// Bounds of one request and one connection.
@@ -111,6 +133,8 @@ pub struct Route {
     pub answer: Answer,
     /// The policy for pages of other origins, by its place.
     pub cors: Option<usize>,
+    /// The policy of who may call, by its place; everybody where there is none.
+    pub auth: Option<usize>,
     /// From the request's head to the response's head, every retry included; then between pieces of the body.
     pub timeout: Duration,
     /// Of a request body.
@@ -192,7 +216,7 @@ fn local_route_name(service: &str) -> String {
 impl Plan {
     /// Puts checked parts together. The one thing that can still be wrong is a pair of routes.
     pub fn new(parts: Parts) -> Result<Plan, Vec<Ambiguous>> {
-        let Parts { limits, tls, trusted_proxies, mut routes, services, cors, cors_default } = parts;
+        let Parts { limits, tls, trusted_proxies, mut routes, services, cors, cors_default, auth } = parts;
         let patterns: Vec<Pattern> = routes.iter().map(|route| route.pattern.clone()).collect();
         let router = Router::new(&patterns)?;
         let local = services.iter().enumerate();
@@ -204,13 +228,27 @@ impl Plan {
                 answer: Answer::Service(place),
                 // Pages of other origins are refused there.
                 cors: None,
+                // Processes of this machine are not asked who they are.
+                auth: None,
                 timeout,
                 body_bytes_max,
                 priority: Priority::default(),
                 idempotency: None,
             })
         }));
-        Ok(Plan { limits, tls, trusted_proxies, routes, services, cors, cors_default, router })
+        let identity_fields = IdentityFields::new(&auth);
+        Ok(Plan {
+            limits,
+            tls,
+            trusted_proxies,
+            routes,
+            services,
+            cors,
+            cors_default,
+            auth,
+            identity_fields,
+            router,
+        })
     }
 
     /// The route of what arrives at a service's own port.

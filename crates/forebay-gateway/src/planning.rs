@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use forebay_auth::AuthSettings;
 use forebay_config::{FilePath, Name, Origin, Spanned};
 use forebay_cors::CorsSettings;
 use forebay_http::parse::HeadLimits;
@@ -11,6 +12,7 @@ use forebay_http::tls::{self, TlsError};
 use forebay_retry::{BreakerTable, ConcurrencySettings, HedgeSettings};
 use thiserror::Error;
 
+use crate::auth_planning;
 use crate::plan::{Answer, CorsPolicy, Limits, LocalPort, Parts, Plan, Route, Service};
 use crate::router::Ambiguous;
 use crate::settings::{GatewaySettings, RespondSettings, RouteSettings, ServiceSettings, TlsSettings};
@@ -41,11 +43,13 @@ pub struct Sections<'s> {
     pub routes: &'s [Spanned<RouteSettings>],
     /// `[cors.NAME]`
     pub cors: &'s BTreeMap<Name, CorsSettings>,
+    /// `[auth.NAME]`
+    pub auth: &'s BTreeMap<Name, AuthSettings>,
 }
 
 /// The plan of a checked configuration. Certificates are read through `read`.
 pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<PlanError>> {
-    let Sections { gateway, services, routes, cors } = *sections;
+    let Sections { gateway, services, routes, cors, auth } = *sections;
     let mut errors = Vec::new();
     let tls =
         gateway.tls.as_ref().and_then(|tls| server_tls(tls, read).map_err(|error| errors.push(error)).ok());
@@ -53,6 +57,10 @@ pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<Pla
         service(name, settings, gateway, read).map_err(|error| errors.push(error)).ok()
     });
     let planned = planned.collect();
+    let policies = auth.iter().filter_map(|(name, settings)| {
+        auth_planning::auth(name, settings, sections, read).map_err(|error| errors.push(error)).ok()
+    });
+    let policies = policies.collect();
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -64,6 +72,7 @@ pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<Pla
         services: planned,
         cors: cors.iter().map(|(name, settings)| CorsPolicy::new(name.as_str(), settings)).collect(),
         cors_default: gateway.cors.as_ref().and_then(|name| place_in(cors, name)),
+        auth: policies,
     };
     Plan::new(parts).map_err(|conflicts| {
         let error = |conflict: Ambiguous| PlanError {
@@ -76,7 +85,7 @@ pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<Pla
 }
 
 /// Where a section stands among those of its kind. References were checked when the file was read.
-fn place_in<T>(sections: &BTreeMap<Name, T>, name: &Name) -> Option<usize> {
+pub(crate) fn place_in<T>(sections: &BTreeMap<Name, T>, name: &Name) -> Option<usize> {
     sections.keys().position(|known| known == name)
 }
 
@@ -141,6 +150,7 @@ fn route(settings: &RouteSettings, sections: &Sections<'_>) -> Option<Route> {
         pattern,
         answer,
         cors: settings.cors.as_ref().or(gateway.cors.as_ref()).and_then(|name| place_in(cors, name)),
+        auth: auth_planning::of_route(settings, sections),
         timeout,
         body_bytes_max: settings.max_body.unwrap_or(gateway.max_body).0,
         priority: settings.priority,
@@ -148,7 +158,7 @@ fn route(settings: &RouteSettings, sections: &Sections<'_>) -> Option<Route> {
     })
 }
 
-fn read_pem(path: &Spanned<FilePath>, read: ReadFile<'_>) -> Result<Vec<u8>, PlanError> {
+pub(crate) fn read_pem(path: &Spanned<FilePath>, read: ReadFile<'_>) -> Result<Vec<u8>, PlanError> {
     read(&path.value).map_err(|error| PlanError {
         origin: Some(path.origin),
         problem: format!("{} cannot be read: {error}", path.value.display()),
@@ -181,7 +191,7 @@ fn client_tls(
     }
 }
 
-fn tls_error(error: &TlsError, file: &Spanned<FilePath>) -> PlanError {
+pub(crate) fn tls_error(error: &TlsError, file: &Spanned<FilePath>) -> PlanError {
     PlanError {
         origin: Some(file.origin),
         problem: format!("{}: {error}", file.value.display()),

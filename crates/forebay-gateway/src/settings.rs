@@ -53,6 +53,9 @@ pub struct GatewaySettings {
     /// a `[cors.NAME]`.
     #[setting(refers_to = "cors", example = "storefront")]
     pub cors: Option<Spanned<Name>>,
+    /// Who may call routes that do not say: an `[auth.NAME]`. `auth = "none"` on a route lets everybody in.
+    #[setting(example = "customers")]
+    pub auth: Option<Spanned<Name>>,
     /// Bytes of a request's or response's head.
     #[setting(default = "32KiB", min = "1KiB", max = "1MiB")]
     pub max_head: ByteSize,
@@ -140,6 +143,9 @@ pub struct RouteSettings {
     /// What pages of other origins may do: a `[cors.NAME]`.
     #[setting(refers_to = "cors", example = "storefront")]
     pub cors: Option<Spanned<Name>>,
+    /// Who may call: an `[auth.NAME]`, or `none` for everybody.
+    #[setting(example = "customers")]
+    pub auth: Option<Spanned<Name>>,
     /// Runs a POST or PATCH with an `Idempotency-Key` once, however often it is sent.
     #[setting(example = "subject")]
     pub idempotency: Option<IdempotencySettings>,

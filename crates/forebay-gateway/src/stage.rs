@@ -23,6 +23,8 @@ pub struct Decision<'p> {
     pub route: Option<usize>,
     /// What pages of other origins may make of it, where a policy holds.
     pub cors: Option<CrossOrigin<'p>>,
+    /// The policy that has to know the caller first, by its place in the plan.
+    pub auth: Option<usize>,
     /// What to do.
     pub verdict: Verdict,
 }
@@ -66,11 +68,14 @@ pub fn decide<'p>(
     };
     let cors = match asked {
         Asked::Preflight { route, cors, answer } => {
-            return Decision { route, cors: Some(cors), verdict: Verdict::Preflight(answer) };
+            return Decision { route, cors: Some(cors), auth: None, verdict: Verdict::Preflight(answer) };
         }
         Asked::Other(cors) => cors,
     };
-    let refuse = |route, cors, problem| Decision { route, cors, verdict: Verdict::Refuse(Box::new(problem)) };
+    let refuse = |route, cors, problem| {
+        let verdict = Verdict::Refuse(Box::new(problem));
+        Decision { route, cors, auth: None, verdict }
+    };
     let found = match found {
         Ok(route) => route,
         Err(problem) => return refuse(None, cors, problem),
@@ -79,12 +84,12 @@ pub fn decide<'p>(
     if let Err(problem) = admit(route.body_bytes_max, framing) {
         return refuse(Some(found), cors, problem);
     }
-    // Authentication, API version, idempotency key and cache come here, in this order.
+    // API version, idempotency key and cache come here, in this order, behind authentication.
     let verdict = match route.answer {
         Answer::Service(service) => Verdict::Forward(service),
         Answer::Redirect { .. } | Answer::Static { .. } => Verdict::Own,
     };
-    Decision { route: Some(found), cors, verdict }
+    Decision { route: Some(found), cors, auth: route.auth, verdict }
 }
 
 /// The CORS policy that holds for a request to the front, by its place.

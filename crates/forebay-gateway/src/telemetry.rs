@@ -1,5 +1,6 @@
 //! The gateway's metric families, and the handles that routes, services and endpoints hold.
 
+use forebay_auth::{AuthFamilies, AuthMetrics};
 use forebay_cors::{CorsFamilies, CorsMetrics};
 use forebay_discovery::Cause;
 use forebay_retry::Priority;
@@ -103,6 +104,7 @@ pub(crate) struct Families {
     connects: Family<Counter, 1>,
     idle: Family<Gauge, 0>,
     cors: CorsFamilies,
+    auth: AuthFamilies,
 }
 
 impl Families {
@@ -124,6 +126,7 @@ impl Families {
             connects: registry.counters(CONNECTS),
             idle: registry.gauges(IDLE),
             cors: CorsFamilies::new(registry),
+            auth: AuthFamilies::new(registry),
         }
     }
 
@@ -153,6 +156,10 @@ impl Families {
 
     pub(crate) fn cors(&self, policy: &str) -> CorsMetrics {
         self.cors.policy(policy)
+    }
+
+    pub(crate) fn auth(&self, policy: &str) -> AuthMetrics {
+        self.auth.policy(policy)
     }
 
     pub(crate) fn refused(&self, problem: &str) -> Counter {

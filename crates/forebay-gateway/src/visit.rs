@@ -11,6 +11,7 @@ use forebay_http::{RequestHead, ResponseHead};
 use forebay_shutdown::InFlight;
 use forebay_telemetry::access::{AccessRecord, Extra, Failure, Side};
 
+use crate::authenticate::Caller;
 use crate::cors::CrossOrigin;
 
 /// Facts of one request, filled in stage by stage.
@@ -22,6 +23,10 @@ pub(crate) struct Visit<'p> {
     pub(crate) service: Option<usize>,
     /// What pages of other origins may make of the answer.
     pub(crate) cors: Option<CrossOrigin<'p>>,
+    /// Who calls, on protected routes.
+    pub(crate) caller: Option<Caller>,
+    /// Why nobody was known to call.
+    pub(crate) auth: Option<&'static str>,
     /// What became of its `Idempotency-Key`.
     pub(crate) idempotency: Option<&'static str>,
     /// Where the last attempt went.
@@ -47,6 +52,8 @@ impl Visit<'_> {
             route: None,
             service: None,
             cors: None,
+            caller: None,
+            auth: None,
             idempotency: None,
             endpoint: None,
             attempts: 0,
@@ -62,6 +69,13 @@ impl Visit<'_> {
     /// Makes an answer say what pages of other origins may do with it; returns how many fields it took off.
     pub(crate) fn dress(&self, head: &mut ResponseHead) -> usize {
         self.cors.as_ref().map_or(0, |cors| cors.dress(head))
+    }
+
+    /// Whose `Idempotency-Key` a request has, where it was found out: with the policy, because another one may give the
+    /// same name to somebody else.
+    pub(crate) fn subject(&self) -> Option<Vec<u8>> {
+        let Caller { identity, policy } = self.caller.as_ref()?;
+        Some(format!("{}:{}", policy.name, identity.subject.as_deref()?).into_bytes())
     }
 
     pub(crate) fn fail(&mut self, problem: &Problem) {
@@ -96,7 +110,7 @@ pub(crate) struct Names<'a> {
 
 /// The line for the access log. The query is left out: it may carry secrets.
 pub(crate) fn record<'a>(
-    visit: &Visit<'a>,
+    visit: &'a Visit<'_>,
     head: &'a RequestHead,
     names: Names<'a>,
     now: Moment,
@@ -105,6 +119,18 @@ pub(crate) fn record<'a>(
     let mut extra = Extra::new();
     if let Some(outcome) = visit.cors.as_ref().and_then(CrossOrigin::outcome) {
         extra.push("cors", outcome);
+    }
+    if let Some(caller) = &visit.caller {
+        let subject = caller.identity.subject.as_deref().filter(|_| caller.policy.log_subject);
+        let named = [("subject", subject), ("consumer", caller.identity.consumer.as_deref())];
+        for (name, text) in named {
+            if let Some(text) = text {
+                extra.push(name, text);
+            }
+        }
+    }
+    if let Some(outcome) = visit.auth {
+        extra.push("auth", outcome);
     }
     if let Some(outcome) = visit.idempotency {
         extra.push("idempotency", outcome);

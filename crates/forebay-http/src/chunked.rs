@@ -90,14 +90,20 @@ impl Decoder {
     }
 }
 
-/// Trailers without what must not be there: framing, routing, connection fields (RFC 9110 §6.5.1).
+/// Trailers without what must not be there: framing, routing, connection fields (RFC 9110 §6.5.1), and who calls.
 fn stripped(mut trailers: Section) -> Section {
     trailers.remove_where(|name| {
         name.is_hop_by_hop()
             || name.is_framing()
             || matches!(
                 name,
-                Name::Host | Name::Expect | Name::Authorization | Name::Cookie | Name::Forwarded
+                Name::Host
+                    | Name::Expect
+                    | Name::Authorization
+                    | Name::Cookie
+                    | Name::Forwarded
+                    | Name::ForebaySubject
+                    | Name::ForebayConsumer
             )
     });
     trailers

@@ -65,6 +65,8 @@ names! {
     ForebayAttempt = "forebay-attempt",
     ForebayPriority = "forebay-priority",
     ForebayTimeoutMs = "forebay-timeout-ms",
+    ForebaySubject = "forebay-subject",
+    ForebayConsumer = "forebay-consumer",
 }
 
 /// Names are compared padded to this, as four machine words; none is longer.

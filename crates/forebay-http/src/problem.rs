@@ -44,13 +44,16 @@ pub struct Problem {
     pub allow: Option<String>,
     /// Seconds for `Retry-After`, for 503.
     pub retry_after_s: Option<u32>,
+    /// What `WWW-Authenticate` asks for, for 401; visible ASCII and spaces.
+    pub challenge: Option<String>,
 }
 
 impl Problem {
     /// A problem that may pass by itself when its status is one of those that say so.
     pub fn new(status: u16, kind: &'static str, fault: Fault, detail: impl Into<String>) -> Problem {
         let retryable = matches!(status, 408 | 429 | 502 | 503 | 504);
-        Problem { status, kind, detail: detail.into(), fault, retryable, allow: None, retry_after_s: None }
+        let detail = detail.into();
+        Problem { status, kind, detail, fault, retryable, allow: None, retry_after_s: None, challenge: None }
     }
 
     /// For a request that is not valid HTTP.
@@ -83,6 +86,9 @@ impl Problem {
         fields.append("cache-control", b"no-store");
         if let Some(allow) = &self.allow {
             fields.append("allow", allow.as_bytes());
+        }
+        if let Some(challenge) = &self.challenge {
+            fields.append("www-authenticate", challenge.as_bytes());
         }
         if let Some(seconds) = self.retry_after_s {
             fields.append("retry-after", seconds.to_string().as_bytes());

@@ -220,6 +220,14 @@ impl Section {
         }
     }
 
+    /// Removes every field whose name, as it was written, satisfies `doomed`.
+    pub fn remove_named_such(&mut self, doomed: impl Fn(&[u8]) -> bool) {
+        for at in 0..self.arena.slots.len() {
+            let name = self.arena.slots[at].name;
+            self.arena.slots[at].removed |= doomed(self.text(name));
+        }
+    }
+
     /// Removes the fields that say where the body ends: only the codec writes them.
     pub fn remove_framing(&mut self) {
         self.remove_where(Name::is_framing);

@@ -90,6 +90,11 @@ impl IdempotencySettings {
         }
     }
 
+    /// Whether callers are told apart by who they are, which somebody has to find out.
+    pub fn is_by_subject(&self) -> bool {
+        self.scope == Scope::Subject
+    }
+
     /// The policy they come to, for a route whose requests end within `timeout`.
     pub fn policy(&self, timeout: Duration) -> Policy {
         Policy {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use forebay_auth::AuthSettings;
 use forebay_clock::Clock;
 use forebay_config::{Check, Inputs, Name, Settings, Spanned, load};
 use forebay_cors::CorsSettings;
@@ -16,7 +17,8 @@ use forebay_gateway::plan::Plan;
 use forebay_gateway::planning::{Sections, plan};
 use forebay_gateway::probe::{ProbeTls, Prober};
 use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
-use forebay_gateway::{Gateway, GatewayError, Keyring, Surroundings};
+use forebay_gateway::sources::Sources;
+use forebay_gateway::{Gateway, GatewayError, Keyring, Surroundings, check_auth};
 use forebay_http::timer::Sweeper;
 use forebay_shutdown::{Event, Machine, Phase, Shutdown, Signal, Summary};
 use forebay_telemetry::metrics::Registry;
@@ -37,11 +39,14 @@ struct Root {
     route: Vec<Spanned<RouteSettings>>,
     /// As in the product.
     cors: BTreeMap<Name, CorsSettings>,
+    /// As in the product.
+    auth: BTreeMap<Name, AuthSettings>,
 }
 
 impl Root {
     fn check(&self, check: &mut Check<'_, '_>) {
         check_routes(&self.route, check);
+        check_auth(&self.auth, &self.gateway, &self.route, check);
     }
 }
 
@@ -80,6 +85,7 @@ impl RunningGateway {
             probe_tls: ProbeTls::default(),
             shutdown: Shutdown::new(),
             keyring: Keyring::default(),
+            sources: Sources::default(),
         };
         let listener = forebay_gateway::listener::listen((Ipv4Addr::LOCALHOST, 0).into());
         let listener = listener.expect("loopback has no free port");
@@ -237,9 +243,13 @@ fn control(surroundings: &Surroundings) {
         let discovery = surroundings.discovery.clone();
         let resolver = Loopback::default();
         let mut serving = std::pin::pin!(discovery.run(&resolver, &prober, stopped));
-        let mut sweeping = std::pin::pin!(sweeper.run());
+        let sources = surroundings.sources.clone();
+        let read = |path: &Path| std::fs::read(path);
+        let mut knowing = std::pin::pin!(sources.run(&sweeper, &resolver, &read));
+        let mut sweeping = std::pin::pin!(sweeper.clone().run());
         std::future::poll_fn(|cx| {
             let _ = sweeping.as_mut().poll(cx);
+            let _ = knowing.as_mut().poll(cx);
             serving.as_mut().poll(cx)
         })
         .await;
@@ -276,13 +286,19 @@ fn planned(toml: &str, files: Files<'_>) -> Plan {
     let read = |path: &Path| -> io::Result<Vec<u8>> {
         let known = [("forebay.toml", toml.as_bytes())];
         let found = known.iter().chain(files).find(|(name, _)| path.ends_with(name));
-        found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        // What a test keeps up to date while the gateway runs is on the disk.
+        found.map_or_else(|| std::fs::read(path), |(_, bytes)| Ok(bytes.to_vec()))
     };
     let inputs = Inputs { file: Some("forebay.toml".into()), files: &read, ..Inputs::default() };
     let loaded = load::<Root>(inputs).unwrap_or_else(|wrong| panic!("{}", wrong.render(Default::default())));
     let root = loaded.value;
-    let sections =
-        Sections { gateway: &root.gateway, services: &root.service, routes: &root.route, cors: &root.cors };
+    let sections = Sections {
+        gateway: &root.gateway,
+        services: &root.service,
+        routes: &root.route,
+        cors: &root.cors,
+        auth: &root.auth,
+    };
     let planned = plan(&sections, &read);
     planned.unwrap_or_else(|errors| panic!("{errors:?}"))
 }

@@ -44,6 +44,8 @@ enum Command {
     Services(commands::services::ServicesArguments),
     /// Say why a browser blocks a call, and what to change.
     Cors(commands::cors::CorsArguments),
+    /// Make, list and revoke API keys.
+    Keys(commands::keys::KeysArguments),
     /// Write a commented forebay.toml for your own services.
     Init(commands::init::InitArguments),
     /// Run a command again while it fails.
@@ -77,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Services(arguments) => commands::services::run(&arguments),
         Command::Cors(arguments) => commands::cors::run(&arguments),
+        Command::Keys(arguments) => commands::keys::run(&arguments),
         Command::Init(arguments) => commands::init::run(&arguments),
         Command::Retry(arguments) => commands::retry::run(&arguments),
         Command::Schema => commands::documents::schema(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use forebay_admin::{Admin, serve_admin};
-use forebay_config::Loaded;
+use forebay_config::{Disk, Files, Loaded};
 use forebay_discovery::{NameServers, Resolver};
 use forebay_gateway::probe::Prober;
 use forebay_gateway::{Ejections, Gateway, Surroundings};
@@ -61,6 +61,8 @@ impl Control<'_> {
         let resolver = Resolver::new(NameServers::System, fastrand::Rng::new());
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
         let discovery = self.surroundings.discovery.clone();
+        let sources = self.surroundings.sources.clone();
+        let read = |path: &std::path::Path| Disk.read(path);
         let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));
         let admin = Admin::new(Told::admin_state(&told, &self.gateway, &self.surroundings));
         let core = ServerCore {
@@ -80,9 +82,11 @@ impl Control<'_> {
         let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
         let background = async {
             let discovery = discovery.run(&resolver, &prober, stopped);
+            let sources = sources.run(&sweeper, &resolver, &read);
             // A listener that fails ends the process; what ends without failing has stopped with it.
             let listeners = async { tokio::try_join!(admin, registry).map(drop) };
-            let (_, (), (), listeners) = tokio::join!(sweeper.run(), changes, discovery, listeners);
+            let (_, (), (), (), listeners) =
+                tokio::join!(sweeper.clone().run(), changes, discovery, sources, listeners);
             listeners
         };
         tokio::select! {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use forebay_admin::AdminSettings;
+use forebay_auth::AuthSettings;
 use forebay_config::{Check, Name, Settings, Spanned};
 use forebay_cors::CorsSettings;
+use forebay_gateway::check_auth;
 use forebay_gateway::planning::Sections;
 use forebay_gateway::settings::{
     GatewaySettings, RouteSettings, ServiceSettings, check_local_ports, check_routes,
@@ -25,6 +27,8 @@ pub(crate) struct Root {
     pub(crate) route: Vec<Spanned<RouteSettings>>,
     /// What pages of other origins may do: `[cors.NAME]`.
     pub(crate) cors: BTreeMap<Name, CorsSettings>,
+    /// Who may call: `[auth.NAME]`.
+    pub(crate) auth: BTreeMap<Name, AuthSettings>,
     /// Probes, metrics, and what the process knows about itself.
     pub(crate) admin: AdminSettings,
     /// Which instances of which services run where.
@@ -77,11 +81,18 @@ pub(crate) enum LogFormat {
 impl Root {
     /// What the gateway's plan is made of.
     pub(crate) fn sections(&self) -> Sections<'_> {
-        Sections { gateway: &self.gateway, services: &self.service, routes: &self.route, cors: &self.cors }
+        Sections {
+            gateway: &self.gateway,
+            services: &self.service,
+            routes: &self.route,
+            cors: &self.cors,
+            auth: &self.auth,
+        }
     }
 
     fn check(&self, check: &mut Check<'_, '_>) {
         check_routes(&self.route, check);
+        check_auth(&self.auth, &self.gateway, &self.route, check);
         let front = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));
         let registry = self.registry.iter().map(|registry| ("registry.listen", registry.listen));
         let listeners: Vec<_> = front.chain([("admin.listen", self.admin.listen)]).chain(registry).collect();

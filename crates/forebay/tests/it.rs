@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+#[path = "it/keys.rs"]
+mod keys;
 #[path = "it/nodes.rs"]
 mod nodes;
 #[path = "it/retry.rs"]

@@ -23,6 +23,7 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "the patterns",
         crates: &[
+            "forebay-auth",
             "forebay-balance",
             "forebay-cache",
             "forebay-cors",

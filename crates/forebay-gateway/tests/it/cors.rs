@@ -7,7 +7,7 @@ use forebay_testkit::{Message, RunningGateway, Upstream};
 const SHOP: &str = "https://shop.example";
 
 /// Where nobody listens.
-fn gone() -> SocketAddr {
+pub(crate) fn gone() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound socket")
 }

@@ -11,8 +11,8 @@ use forebay_store::sqlite::{Database, Options};
 use forebay_testkit::{Gate, Message, RunningGateway, Upstream};
 
 /// A gateway with a store of its own.
-struct Keyed {
-    gateway: Option<RunningGateway>,
+pub(crate) struct Keyed {
+    pub(crate) gateway: Option<RunningGateway>,
     keeper: Option<JoinHandle<()>>,
     directory: PathBuf,
 }
@@ -27,11 +27,15 @@ fn directory() -> PathBuf {
 
 impl Keyed {
     fn start(upstream: &Upstream, idempotency: &str) -> Keyed {
-        let gateway = RunningGateway::start(&format!(
+        Keyed::serve(&format!(
             "[service.a]\nendpoints = \"{}\"\n[[route]]\nmatch = \"/*\"\nservice = \"a\"\n\
              idempotency = {idempotency}\n",
             upstream.address()
-        ));
+        ))
+    }
+
+    pub(crate) fn serve(toml: &str) -> Keyed {
+        let gateway = RunningGateway::start(toml);
         let directory = directory();
         let database = Database::open(&directory.join("state.db"), &[SQLITE_SCHEMA], Options::default())
             .expect("a store");
@@ -70,7 +74,7 @@ fn post(key: &str, body: &str) -> String {
 }
 
 /// A service that numbers what it is asked to do.
-fn counting() -> (Upstream, Arc<AtomicUsize>) {
+pub(crate) fn counting() -> (Upstream, Arc<AtomicUsize>) {
     let done = Arc::new(AtomicUsize::new(0));
     let counted = done.clone();
     let upstream = Upstream::start(move |connection| {

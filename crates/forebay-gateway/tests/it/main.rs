@@ -1,6 +1,7 @@
 //! The gateway from socket to socket: what clients and upstreams see, whatever either of them does.
 
 mod affinity;
+mod auth;
 mod bodies;
 mod cors;
 mod departures;

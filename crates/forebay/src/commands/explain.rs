@@ -2,8 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
+use forebay_auth::{Method, Question, Verdict as Known};
 use forebay_gateway::plan::{Answer, Plan, Service};
 use forebay_gateway::stage::{Role, Verdict, decide};
 use forebay_http::framing;
@@ -110,6 +112,9 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
     if let Some(cors) = &decision.cors {
         say!("{:<10} {:<38} cors.{}", "cors", cors.decision().outcome().text(), plan.cors[cors.place].name);
     }
+    if matches!(decision.verdict, Verdict::Own | Verdict::Forward(_)) {
+        print_auth(&plan, decision.auth, &head);
+    }
     match decision.verdict {
         Verdict::Preflight(answer) => say!("{:<10} {} to the preflight", "answer", answer.status()),
         Verdict::Refuse(problem) => print_refusal(&problem),
@@ -154,6 +159,41 @@ fn request_head(arguments: &RequestArguments) -> Result<RequestHead, Message> {
         head.fields_mut().append(name.trim(), value.trim().as_bytes());
     }
     Ok(head)
+}
+
+/// Who would be known to call, as far as that can be told without asking anybody.
+fn print_auth(plan: &Plan, policy: Option<usize>, head: &RequestHead) {
+    let Some(planned) = policy.map(|place| &plan.auth[place]) else {
+        return say!("{:<10} none needed", "auth");
+    };
+    let policy = &planned.policy;
+    let outcome = match policy.decide(head.fields(), planned.initial.as_deref(), SystemTime::now()) {
+        Known::Allow(identity) => {
+            let subject = identity.subject.as_deref().unwrap_or("unnamed");
+            let consumer = identity.consumer.map(|consumer| format!(", consumer {consumer}"));
+            format!("allowed: subject {subject}{}", consumer.unwrap_or_default())
+        }
+        Known::Refuse(refusal) => {
+            let problem = policy.problem(&refusal);
+            format!("refused: {} {}: {}", problem.status, problem.kind, problem.detail)
+        }
+        // The keys at hand are those of a file; others are fetched by a gateway that runs.
+        Known::Ask(Question::Keys) if planned.initial.is_some() => {
+            "refused: 401, by a key that is not known".into()
+        }
+        Known::Ask(Question::Keys) => "a token is there; whether it counts, the issuer's keys say".into(),
+        Known::Ask(Question::Password(check)) => match check.run() {
+            Some(identity) => {
+                format!("allowed: subject {}", identity.subject.as_deref().unwrap_or("unnamed"))
+            }
+            None => "refused: 401, name or password is wrong".into(),
+        },
+        Known::Ask(Question::Service) => match policy.method() {
+            Method::Forward(forward) => format!("service {} is asked", forward.service),
+            _ => "a service is asked".into(),
+        },
+    };
+    say!("{:<10} {outcome:<38} auth.{}: {}", "auth", policy.name, policy.describe());
 }
 
 fn print_refusal(problem: &Problem) {

@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod retry;
 pub(crate) mod serve;
 pub(crate) mod services;

@@ -69,18 +69,19 @@ enum JitterArgument {
     Decorrelated,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let unit_ms: u64 = match unit {
         "ms" => 1,
         "s" => 1000,
         "m" => 60_000,
         "h" => 3_600_000,
-        _ => return Err("write a number and ms, s, m or h, for example 250ms".to_owned()),
+        "d" => 86_400_000,
+        _ => return Err("write a number and ms, s, m, h or d, for example 250ms".to_owned()),
     };
     let ms = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit_ms));
     ms.map(Duration::from_millis)
-        .ok_or_else(|| "write a number and ms, s, m or h, for example 250ms".to_owned())
+        .ok_or_else(|| "write a number and ms, s, m, h or d, for example 250ms".to_owned())
 }
 
 pub(crate) fn run(arguments: &RetryArguments) -> ExitCode {

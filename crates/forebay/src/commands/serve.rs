@@ -12,6 +12,7 @@ use forebay_gateway::listener::{ListenError, listen};
 use forebay_gateway::plan::Plan;
 use forebay_gateway::probe::ProbeTls;
 use forebay_gateway::settings::AccessLogFormat;
+use forebay_gateway::sources::Sources;
 use forebay_gateway::{Gateway, GatewayError, Keyring, Surroundings};
 use forebay_shutdown::Shutdown;
 use forebay_store::{StateDirectory, StateError};
@@ -61,6 +62,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         probe_tls: ProbeTls::default(),
         shutdown: Shutdown::new(),
         keyring: Keyring::default(),
+        sources: Sources::default(),
     };
     let mut storage = Storage::new(root.store.clone(), state.path(), surroundings.keyring.clone());
     storage.open_for(&plan)?;

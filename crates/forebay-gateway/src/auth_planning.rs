@@ -1,0 +1,141 @@
+//! Policies of who calls, from their settings: reads the files they name, so that what is wrong with one is known before
+//! anything is put in force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay_auth::{AuthSettings, Jwks, Policy, Source, digest};
+use forebay_config::{Check, Name, Origin, Spanned};
+use forebay_http::tls;
+
+use crate::plan::AuthPolicy;
+use crate::planning::{PlanError, ReadFile, Sections, place_in, read_pem, tls_error};
+use crate::settings::{GatewaySettings, RouteSettings};
+
+/// What a route writes that lets everybody in, where a default says otherwise.
+pub(crate) const NOBODY: &str = "none";
+
+/// The policy of a table.
+pub(crate) fn auth(
+    name: &Name,
+    settings: &AuthSettings,
+    sections: &Sections<'_>,
+    read: ReadFile<'_>,
+) -> Result<AuthPolicy, PlanError> {
+    let broken = || PlanError {
+        origin: None,
+        problem: format!("[auth.{name}] says nothing"),
+        help: "add one of `jwt`, `api_keys`, `forward`, `basic`".to_owned(),
+    };
+    let policy = Policy::new(name.as_str(), settings).ok_or_else(broken)?;
+    let (mut tls, mut initial, mut initial_text) = (None, None, None);
+    match policy.source() {
+        Some(Source::Url(_)) => tls = client_tls(settings, read)?,
+        Some(Source::File(path)) => {
+            let error = |problem: String, help: &str| PlanError {
+                origin: origin(settings),
+                problem: format!("{}: {problem}", path.display()),
+                help: help.to_owned(),
+            };
+            let text =
+                read(path).map_err(|wrong| error(format!("cannot be read: {wrong}"), create(settings)))?;
+            let material = policy.read(path, &text);
+            let material = material.map_err(|wrong| error(wrong.to_string(), "mend the file"))?;
+            initial = Some(Arc::new(material));
+            initial_text = Some(digest([&text[..]]));
+        }
+        None => {}
+    }
+    let service = settings.forward.as_ref().and_then(|to| place_in(sections.services, &to.service.value));
+    Ok(AuthPolicy { policy: Arc::new(policy), tls, initial, initial_text, service })
+}
+
+/// Where the file is named.
+fn origin(settings: &AuthSettings) -> Option<Origin> {
+    let jwks = settings.jwt.as_ref().and_then(|jwt| jwt.jwks.as_ref()).map(|jwks| jwks.origin);
+    let keys = settings.api_keys.as_ref().map(|keys| keys.file.origin);
+    jwks.or(keys).or(settings.basic.as_ref().map(|basic| basic.file.origin))
+}
+
+fn create(settings: &AuthSettings) -> &'static str {
+    match settings {
+        AuthSettings { api_keys: Some(_), .. } => "make the first key with `forebay keys new CONSUMER`",
+        AuthSettings { basic: Some(_), .. } => "make it with `htpasswd -cB FILE NAME`",
+        _ => "relative paths start at the directory of the file they are written in",
+    }
+}
+
+fn client_tls(
+    settings: &AuthSettings,
+    read: ReadFile<'_>,
+) -> Result<Option<Arc<rustls::ClientConfig>>, PlanError> {
+    let Some(jwt) = &settings.jwt else { return Ok(None) };
+    let Some(Spanned { value: Jwks::Url(url), origin }) = &jwt.jwks else { return Ok(None) };
+    if url.scheme == forebay_config::Scheme::Http {
+        return Ok(None);
+    }
+    let config = match &jwt.roots {
+        Some(path) => {
+            tls::client_config(Some(&read_pem(path, read)?)).map_err(|error| tls_error(&error, path))
+        }
+        None => tls::client_config(None).map_err(|error| PlanError {
+            origin: Some(*origin),
+            problem: error.to_string(),
+            help: "install the ca-certificates package, or name trusted roots with `roots`".to_owned(),
+        }),
+    };
+    config.map(Some)
+}
+
+/// The policy that a route comes to, by its place.
+pub(crate) fn of_route(settings: &RouteSettings, sections: &Sections<'_>) -> Option<usize> {
+    let named = settings.auth.as_ref().or(sections.gateway.auth.as_ref())?;
+    place_in(sections.auth, &named.value)
+}
+
+/// Reports policies that are named and not there, and the reserved name.
+pub fn check_auth(
+    policies: &BTreeMap<Name, AuthSettings>,
+    gateway: &GatewaySettings,
+    routes: &[Spanned<RouteSettings>],
+    check: &mut Check<'_, '_>,
+) {
+    if policies.contains_key(NOBODY) {
+        check
+            .error("auth", format!("[auth.{NOBODY}] has a name that means something else"))
+            .note(format!("`auth = \"{NOBODY}\"` on a route lets everybody in"))
+            .help("choose another name");
+    }
+    let credentials: Vec<&str> = policies.values().flat_map(AuthSettings::credentials).collect();
+    for forward in policies.values().filter_map(|settings| settings.forward.as_ref()) {
+        if let Some(name) = forward.copy.iter().find(|name| credentials.contains(&&*name.0)) {
+            check
+                .error_at(forward.service.origin, format!("`copy` has \"{}\", which carries credentials", name.0))
+                .note("fields that are copied are taken off every request, so that nobody can send them from outside")
+                .help("have the service answer with a field of its own");
+        }
+    }
+    let named = gateway.auth.iter().chain(routes.iter().filter_map(|route| route.auth.as_ref()));
+    for name in named.filter(|name| name.value.as_str() != NOBODY && !policies.contains_key(&name.value)) {
+        let known: Vec<String> = policies.keys().map(|name| format!("\"{name}\"")).collect();
+        let known =
+            if known.is_empty() { String::new() } else { format!("known are {}; ", known.join(", ")) };
+        check
+            .error_at(name.origin, format!("`auth` names \"{name}\", and there is no [auth.{name}]"))
+            .note("names are checked at the start so that no request has to find out")
+            .help(format!("{known}\"{NOBODY}\" lets everybody in"));
+    }
+    for route in routes {
+        let by_subject = route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject());
+        let named = route.auth.as_ref().or(gateway.auth.as_ref());
+        if by_subject && named.is_none_or(|name| name.value.as_str() == NOBODY) {
+            check
+                .error_at(
+                    route.pattern.origin,
+                    "`idempotency` tells callers apart by subject, and nobody here has one",
+                )
+                .note("every request with an Idempotency-Key would be refused")
+                .help("add `auth = \"…\"`, or choose another `scope`");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The stage that finds out who calls: asks the policy, asks whom the policy says to ask, and tells the service. Decides
+//! nothing: that is `forebay-auth`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use forebay_auth::{Flaw, Identity, Material, Method, PasswordCheck, Policy, Question, Refusal, Verdict};
+use forebay_http::Name;
+use forebay_http::problem::Problem;
+use forebay_http::server::Request;
+
+use crate::core::Core;
+use crate::generation::CoreGeneration;
+use crate::plan::AuthPolicy;
+use crate::subrequest;
+use crate::visit::Visit;
+
+/// How long a request waits for keys that are being fetched: longer than an issuer takes, shorter than clients wait.
+const KEYS_TIME: Duration = Duration::from_secs(3);
+/// How long a request waits for its password to be checked.
+const PASSWORD_TIME: Duration = Duration::from_secs(5);
+
+/// A caller that is known, as the request goes on with it.
+pub(crate) struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) policy: Arc<Policy>,
+}
+
+/// Finds out who calls; the request goes on with what the service is to know of that, or ends with a problem.
+pub(crate) async fn authenticate(
+    core: &Core,
+    generation: &Rc<CoreGeneration>,
+    place: usize,
+    request: &mut Request<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<(), Box<Problem>> {
+    let planned = &generation.shared.plan.auth[place];
+    let asking = Asking { core, generation, place, planned };
+    let found = asking.identify(request, visit).await;
+    generation.shared.auth[place].metrics.record(core.metrics, found.as_ref().err());
+    match found {
+        Ok(identity) => {
+            tell(request, planned, &identity);
+            visit.caller = Some(Caller { identity, policy: planned.policy.clone() });
+            Ok(())
+        }
+        Err(refusal) => {
+            visit.auth = Some(refusal.outcome());
+            Err(Box::new(planned.policy.problem(&refusal)))
+        }
+    }
+}
+
+/// Gives the service the caller's name, and takes the credentials off if it is not to have them.
+fn tell(request: &mut Request<'_>, planned: &AuthPolicy, identity: &Identity) {
+    let fields = request.head.fields_mut();
+    if !planned.policy.forward_credentials {
+        for name in planned.policy.credentials() {
+            fields.remove_named(name);
+        }
+    }
+    let own = [(Name::ForebaySubject, &identity.subject), (Name::ForebayConsumer, &identity.consumer)];
+    for (name, text) in own {
+        if let Some(text) = text {
+            fields.add(name, text.as_bytes());
+        }
+    }
+    for (name, value) in &identity.copied {
+        fields.append(name, value);
+    }
+}
+
+struct Asking<'a> {
+    core: &'a Core,
+    generation: &'a Rc<CoreGeneration>,
+    place: usize,
+    planned: &'a AuthPolicy,
+}
+
+impl Asking<'_> {
+    async fn identify(&self, request: &Request<'_>, visit: &Visit<'_>) -> Result<Identity, Refusal> {
+        match self.decide(request, self.material().as_deref()) {
+            Verdict::Allow(identity) => Ok(identity),
+            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Ask(Question::Keys) => self.wait_for_keys(request).await,
+            Verdict::Ask(Question::Password(check)) => self.check_password(check, request).await,
+            Verdict::Ask(Question::Service) => self.ask_service(request, visit).await,
+        }
+    }
+
+    fn decide(&self, request: &Request<'_>, material: Option<&Material>) -> Verdict {
+        self.planned.policy.decide(request.head.fields(), material, SystemTime::now())
+    }
+
+    fn material(&self) -> Option<Arc<Material>> {
+        self.generation.material(self.place, self.core.now())
+    }
+
+    /// Has newer keys fetched, if that was not done lately, and decides once more.
+    async fn wait_for_keys(&self, request: &Request<'_>) -> Result<Identity, Refusal> {
+        let without = |material: Option<Arc<Material>>| Policy::without_keys(material.as_deref());
+        let Some(live) = &self.generation.shared.auth[self.place].live else {
+            return Err(without(None));
+        };
+        let fetched = live.want(self.core.now()).map(|fetched| fetched.wait());
+        let Some(fetched) = fetched else { return Err(without(self.material())) };
+        request.timer.within(self.core.now() + KEYS_TIME, fetched).await;
+        let material = self.material();
+        match self.decide(request, material.as_deref()) {
+            Verdict::Allow(identity) => Ok(identity),
+            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Ask(_) => Err(without(material)),
+        }
+    }
+
+    /// Checks a password on a thread of its own, unless it was right a moment ago.
+    async fn check_password(&self, check: PasswordCheck, request: &Request<'_>) -> Result<Identity, Refusal> {
+        let policy = &self.planned.policy;
+        let question = check.digest(policy.fingerprint());
+        if let Some(identity) = self.remembered(&question) {
+            return Ok(identity);
+        }
+        let desk = &self.core.passwords;
+        let turn = desk.line_up().ok_or(Refusal::Busy)?;
+        let until = self.core.now() + PASSWORD_TIME;
+        let permit = request.timer.within(until, turn.wait()).await.flatten().ok_or(Refusal::Busy)?;
+        // The permit goes along: a check whose client has left still takes a core.
+        let checked = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            check.run()
+        });
+        let identity = checked.await.map_err(|_| Refusal::SourceDown)?.ok_or(Flaw::Unknown)?;
+        self.remember(question, &identity, policy.password_cache());
+        Ok(identity)
+    }
+
+    async fn ask_service(&self, request: &Request<'_>, visit: &Visit<'_>) -> Result<Identity, Refusal> {
+        let (Method::Forward(forward), Some(service)) = (self.planned.policy.method(), self.planned.service)
+        else {
+            return Err(Refusal::SourceDown);
+        };
+        let plan = &self.generation.shared.plan;
+        let route = visit.route.map_or("", |route| &plan.routes[route].name);
+        let question = forward.digest(self.planned.policy.fingerprint(), route, &request.head);
+        if let Some(identity) = question.as_ref().and_then(|question| self.remembered(question)) {
+            return Ok(identity);
+        }
+        let head = forward.subrequest(&request.head);
+        let until = self.core.now() + forward.timeout;
+        let answer = subrequest::ask(self.core, self.generation, service, head, request.timer, until).await;
+        let identity = forward.answer(&answer.ok_or(Refusal::SourceDown)?)?;
+        if let (Some(question), Some(cache)) = (question, forward.cache) {
+            self.remember(question, &identity, cache);
+        }
+        Ok(identity)
+    }
+
+    fn remembered(&self, question: &forebay_auth::Digest) -> Option<Identity> {
+        let identity = self.core.remembered.borrow().get(question, self.core.now())?;
+        self.generation.shared.auth[self.place].metrics.record_cached(self.core.metrics);
+        Some(identity)
+    }
+
+    fn remember(&self, question: forebay_auth::Digest, identity: &Identity, time: Duration) {
+        let now = self.core.now();
+        if !time.is_zero() {
+            self.core.remembered.borrow_mut().keep(question, identity.clone(), now + time, now);
+        }
+    }
+}
