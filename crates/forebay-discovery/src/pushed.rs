@@ -161,29 +161,26 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Takes all that the registry has. Gives what has changed, in the order of addresses.
+    /// Takes all that the registry has. Gives what has changed.
     pub(crate) fn take(&mut self, pushed: Pushed) -> Vec<Shift> {
         self.heard = Some((pushed.confirmed, pushed.failure));
         let mut targets = pushed.targets;
         // Usually in order, which costs one look at each.
         targets.sort_by(|a, b| rank(a).cmp(&rank(b)));
         targets.dedup_by_key(|pushed| pushed.target.address);
-        let mut shifts = Vec::new();
-        let mut known = targets.iter().map(|pushed| pushed.target.address).peekable();
-        let gone: Vec<SocketAddr> = self
-            .held
-            .keys()
-            .copied()
-            .filter(|address| {
-                while known.next_if(|known| known < address).is_some() {}
-                known.peek() != Some(address)
-            })
-            .collect();
-        shifts.extend(gone.into_iter().filter_map(|address| self.change(PushedChange::Gone(address))));
+        let (mut gone, mut news) = (Vec::new(), Vec::new());
+        let mut held = self.held.values().peekable();
         for pushed in targets {
-            shifts.extend(self.put(pushed));
+            let address = pushed.target.address;
+            while let Some(old) = held.next_if(|old| old.target.address < address) {
+                gone.push(PushedChange::Gone(old.target.address));
+            }
+            if held.next_if(|old| old.target.address == address) != Some(&pushed) {
+                news.push(PushedChange::Put(pushed));
+            }
         }
-        shifts
+        gone.extend(held.map(|old| PushedChange::Gone(old.target.address)));
+        gone.into_iter().chain(news).filter_map(|change| self.change(change)).collect()
     }
 
     /// Takes one instance's change, known to be true `now`.

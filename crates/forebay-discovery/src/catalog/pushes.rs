@@ -119,7 +119,10 @@ impl Catalog {
                 *other != place && source.tls == service.definition.sources[place].tls
             })
             .map(|(_, (_, supply))| supply);
-        let has_room = set.left_out() == 0 && set.endpoints().len() + addresses.len() <= ENDPOINTS_MAX;
+        let ours = &set.endpoints()[service.runs[place].clone()];
+        let is_new = |address: &&SocketAddr| find(ours, **address).is_err();
+        let newcomers = addresses.iter().filter(is_new).count();
+        let has_room = set.left_out() == 0 && set.endpoints().len() + newcomers <= ENDPOINTS_MAX;
         has_room && others.all(|supply| addresses.iter().all(|address| !self.supplies(supply, *address)))
     }
 
