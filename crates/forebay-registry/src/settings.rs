@@ -47,6 +47,7 @@ impl Default for RegistrySettings {
             node: None,
             address: IpAddr::from([127, 0, 0, 1]),
             dns_ttl: Duration::ZERO,
+            dns_only_passing: false,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Control<'_> {
         };
         let registrar = self.registrar.take();
         let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());
-        let registry = registry::run(registrar, &sweeper, &resolver, core.clone(), &self.surroundings);
+        let registry = registry::run(registrar, sweeper.clone(), &resolver, core.clone(), self.surroundings.clone());
         let admin = serve_admin(self.admin.try_clone()?, Rc::new(admin), core);
         let mut phases = self.surroundings.shutdown.subscribe();
         let stopped = async move {
@@ -77,7 +77,8 @@ impl Control<'_> {
             let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
         };
         let ejections = Ejections::new(&self.surroundings.registry);
-        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
+        let changes =
+            changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
         let background = async {
             let discovery = discovery.run(&resolver, &prober, stopped);
             // A listener that fails ends the process; what ends without failing has stopped with it.

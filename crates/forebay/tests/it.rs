@@ -4,6 +4,8 @@
 
 #[path = "it/nodes.rs"]
 mod nodes;
+#[path = "it/registry.rs"]
+mod registry;
 #[path = "it/retry.rs"]
 mod retry;
 
