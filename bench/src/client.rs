@@ -34,7 +34,17 @@ impl Client {
 
     /// Sends a request and waits for its response; the connection stays open.
     pub(crate) fn get(&mut self, path: &str) -> Result<Reply, Failure> {
-        self.0.write_all(traffic::request(path).as_bytes()).doing("cannot send a request")?;
+        self.send(&traffic::request(path))?;
+        self.reply()
+    }
+
+    /// Sends a request as it is written.
+    pub(crate) fn send(&mut self, request: &str) -> Result<(), Failure> {
+        self.0.write_all(request.as_bytes()).doing("cannot send a request")
+    }
+
+    /// Waits for a response.
+    pub(crate) fn reply(&mut self) -> Result<Reply, Failure> {
         let mut received = Vec::new();
         let (end, length) = loop {
             if let Some(end) = memmem::find(&received, b"\r\n\r\n") {

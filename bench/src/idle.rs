@@ -60,7 +60,7 @@ fn measure(kind: Kind, connections: usize, options: &Options) -> Result<f64, Fai
 }
 
 /// As many open files as the system allows us and those we start.
-fn raise_file_limit() -> Result<(), Failure> {
+pub(crate) fn raise_file_limit() -> Result<(), Failure> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         .doing("cannot raise the limit of open files")

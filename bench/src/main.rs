@@ -21,6 +21,7 @@ mod origin;
 mod peer;
 mod place;
 mod proxy;
+mod registry;
 mod response;
 mod start;
 mod statistics;
@@ -42,6 +43,7 @@ usage: cargo xtask bench NAME [OPTIONS]
   start              time from starting the program to its first answer
   balance            failures and latency before eight endpoints, of which one is slow and one fails half the time
   storm              what retries make of an outage: requests in time before, during and after it
+  registry           CPU while 5,000 instances renew, and how soon 1,000 who wait hear of a change
 
   --only A,B         some of nginx, haproxy, floor, forebay; the floor is a relay that reads nothing
   --rounds N         rounds of bench proxy, instead of 7
@@ -66,6 +68,7 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
         "start" => start::run(options)?,
         "balance" => balance::run(options)?,
         "storm" => storm::run(options)?,
+        "registry" => registry::run(options)?,
         // Not for people: the harness starts itself as these.
         "upstream" => upstream::run()?,
         "floor" => match options.numbers[..] {

@@ -189,6 +189,10 @@ pub(crate) struct Spawned {
 }
 
 impl Spawned {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
@@ -232,7 +236,7 @@ fn command(program: &Path) -> Command {
 }
 
 /// A port that nobody holds now. Somebody may take it before the proxy does; then that one fails to start.
-fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).doing("cannot find a free port")?;
     listener.local_addr().map(|address| address.port()).doing("a listener without an address")
 }

@@ -16,7 +16,7 @@ const FOREBAY: &str = "forebay";
 const HARNESS: &str = "forebay-bench";
 
 /// The harness's benchmarks; it knows what they mean.
-const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm"];
+const NAMES: &[&str] = &["proxy", "idle", "start", "balance", "storm", "registry"];
 
 /// Benchmarks of one decision: the packages whose `benches` have one of this name.
 const DECISIONS: &[(&str, &[&str])] = &[

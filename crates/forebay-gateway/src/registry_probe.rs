@@ -101,8 +101,10 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
     }
 
     fn tls_target(&self, host: &str) -> Result<TlsTarget, String> {
-        let config = self.tls.get_or_init(|| client_config(None).map_err(|error| error.to_string())).clone()?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} can have no certificate"))?;
+        let config =
+            self.tls.get_or_init(|| client_config(None).map_err(|error| error.to_string())).clone()?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} can have no certificate"))?;
         Ok(TlsTarget { config, name })
     }
 }

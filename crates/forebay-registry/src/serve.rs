@@ -13,13 +13,14 @@ use forebay_http::problem::Problem;
 use forebay_http::role::{RoleSettings, serve_role};
 use forebay_http::server::{Exchange, Peer, Request, ServerCore};
 use forebay_shutdown::Shutdown;
-use forebay_telemetry::metrics::{Counter, Desc, Family, Registry as Metrics};
+use forebay_telemetry::metrics::Registry as Metrics;
 
 use crate::asked::{self, Asked};
 use crate::consul::{self, Place};
 use crate::handle::Handle;
 use crate::native;
 use crate::reply::Reply;
+use crate::telemetry::Requests;
 use crate::waiter::Waiter;
 
 /// Open connections. Every blocking query has one for as long as it waits, and every instance on this machine may have a
@@ -29,18 +30,13 @@ pub const CONNECTIONS_MAX: usize = 8192;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long a client may take to receive an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// Stands for requests that came to no route.
-const NO_ROUTE: &str = "none";
-
-const REQUESTS: Desc<2> =
-    Desc::new("forebay_registry_requests", "Requests to the registry's listener.", ["route", "status"]);
 
 /// Answers the requests of the registry's listener.
 pub struct RegistryHttp {
     handle: Handle,
     datacenter: Box<str>,
     shutdown: Shutdown,
-    requests: Family<Counter, 2>,
+    requests: Requests,
     /// For the jitter of waits.
     rng: RefCell<fastrand::Rng>,
 }
@@ -54,12 +50,8 @@ impl RegistryHttp {
         metrics: &Metrics,
         rng: fastrand::Rng,
     ) -> RegistryHttp {
-        let requests = metrics.counters(REQUESTS);
+        let requests = Requests::new(metrics);
         RegistryHttp { handle, datacenter: datacenter.into(), shutdown, requests, rng: RefCell::new(rng) }
-    }
-
-    fn count(&self, route: Option<&str>, status: u16) {
-        self.requests.series([route.unwrap_or(NO_ROUTE), &status.to_string()]).add_shared(1);
     }
 
     async fn answer(&self, asked: &Asked, local: SocketAddr, waiter: &Waiter<'_>) -> Option<Reply> {
@@ -116,14 +108,14 @@ impl Exchange for RegistryHttp {
         // Without an answer the connection ends, and nobody is there to notice.
         let Some(reply) = reply else { return };
         let (head, text) = Reply::response(reply);
-        self.count(route, head.status());
+        self.requests.answered(route, head.status());
         let until = timer.now() + ANSWER_TIME;
         // A client that does not take it is gone, and its connection ends unfinished.
         let _ = timer.within(until, responder.send(head, &text)).await;
     }
 
     fn refused(&self, _peer: &Peer, problem: &Problem) {
-        self.count(None, problem.status);
+        self.requests.answered(None, problem.status);
     }
 }
 

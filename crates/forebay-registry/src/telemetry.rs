@@ -1,6 +1,26 @@
-//! What the registry says in the log: only what somebody may want to do something about.
+//! What the registry says in the log, only what somebody may want to do something about; and what it counts.
 
 use forebay_store::StoreError;
+use forebay_telemetry::metrics::{Counter, Desc, Family, Registry as Metrics};
+
+/// Stands for requests that came to no route.
+const NO_ROUTE: &str = "none";
+
+const REQUESTS: Desc<2> =
+    Desc::new("forebay_registry_requests", "Requests to the registry's listener.", ["route", "status"]);
+
+/// Counts requests over HTTP. Routes and statuses are few, so what clients send does not make series.
+pub(crate) struct Requests(Family<Counter, 2>);
+
+impl Requests {
+    pub(crate) fn new(metrics: &Metrics) -> Requests {
+        Requests(metrics.counters(REQUESTS))
+    }
+
+    pub(crate) fn answered(&self, route: Option<&str>, status: u16) {
+        self.0.series([route.unwrap_or(NO_ROUTE), &status.to_string()]).add_shared(1);
+    }
+}
 
 pub(crate) fn row_unreadable(row: &str, error: &StoreError) {
     tracing::warn!(row, %error, "a stored part of the registry is left out; it has to be registered again");

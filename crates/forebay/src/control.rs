@@ -71,7 +71,7 @@ impl Control<'_> {
         };
         let registrar = self.registrar.take();
         let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());
-        let registry = registry::run(registrar, &sweeper, &resolver, core.clone(), &self.surroundings);
+        let registry = registry::run(registrar, sweeper.clone(), &resolver, core.clone(), self.surroundings.clone());
         let admin = serve_admin(self.admin.try_clone()?, Rc::new(admin), core);
         let mut phases = self.surroundings.shutdown.subscribe();
         let stopped = async move {
@@ -79,7 +79,8 @@ impl Control<'_> {
             let _ = phases.wait_for(|phase| *phase == Phase::Stopped).await;
         };
         let ejections = Ejections::new(&self.surroundings.registry);
-        let changes = changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
+        let changes =
+            changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
         let background = async {
             let discovery = discovery.run(&resolver, &prober, stopped);
             let sources = sources.run(&sweeper, &resolver, &read);

@@ -69,20 +69,23 @@ impl Registrar {
 /// Runs it until the process stops; without one, waits for that.
 pub(crate) async fn run(
     registrar: Option<Registrar>,
-    sweeper: &Sweeper,
+    sweeper: Sweeper,
     resolver: &impl Resolve,
     core: ServerCore,
-    surroundings: &Surroundings,
+    surroundings: Surroundings,
 ) -> io::Result<()> {
     let shutdown = &surroundings.shutdown;
     let Some(Registrar { handle, settings, http, zone }) = registrar else {
         stopped(shutdown).await;
         return Ok(());
     };
-    let prober = RegistryProber::new(sweeper.clone(), resolver);
+    let prober = RegistryProber::new(sweeper, resolver);
     let (udp, tcp) = bind_dns(settings.dns).await.map_err(|error| {
         let dns = settings.dns;
-        io::Error::new(error.kind(), format!("`registry.dns` cannot be {dns}: {error}; set another, or stop who has it"))
+        io::Error::new(
+            error.kind(),
+            format!("`registry.dns` cannot be {dns}: {error}; set another, or stop who has it"),
+        )
     })?;
     tracing::info!(
         node = handle.read(|registry| registry.me().name.to_string()),
@@ -208,7 +211,9 @@ fn target(found: &Found<'_>) -> Option<Target> {
 
 fn advertised(found: &Found<'_>) -> Advertised {
     match found.state() {
-        InstanceState::Ready if found.status() == Status::Warning && found.instance.registration.weights.warning == 0 => {
+        InstanceState::Ready
+            if found.status() == Status::Warning && found.instance.registration.weights.warning == 0 =>
+        {
             Advertised::Critical { reason: "a check warns, and its weight is 0 then".into() }
         }
         InstanceState::Ready => Advertised::Ready,
@@ -228,6 +233,7 @@ fn host_name() -> String {
     let name = uname.nodename().to_string_lossy();
     let label = name.split('.').next().unwrap_or_default();
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-    let label: String = label.chars().map(|letter| if is_word(letter) { letter } else { '-' }).take(LABEL_MAX).collect();
+    let label: String =
+        label.chars().map(|letter| if is_word(letter) { letter } else { '-' }).take(LABEL_MAX).collect();
     if label.is_empty() { "forebay".into() } else { label }
 }

@@ -80,7 +80,12 @@ impl Storage {
     }
 
     /// Opens what the registry keeps, and gives it with all that was registered before the restart.
-    pub(crate) fn open_registry(&mut self, name: &str, address: IpAddr, clock: Clock) -> Result<Handle, Message> {
+    pub(crate) fn open_registry(
+        &mut self,
+        name: &str,
+        address: IpAddr,
+        clock: Clock,
+    ) -> Result<Handle, Message> {
         let opened = self.open_stored_registry(name, address, clock).map_err(|error| {
             Message::new(whole(&error))
                 .note("what is registered is kept there, so that a restart forgets nothing")
@@ -90,7 +95,12 @@ impl Storage {
         Ok(opened)
     }
 
-    fn open_stored_registry(&mut self, name: &str, address: IpAddr, clock: Clock) -> Result<Handle, StoreError> {
+    fn open_stored_registry(
+        &mut self,
+        name: &str,
+        address: IpAddr,
+        clock: Clock,
+    ) -> Result<Handle, StoreError> {
         let shared = if self.settings.url.is_some() { Some(self.pool()?) } else { None };
         let database = self.database()?;
         let (writer, reader) = (database.writer(), database.reader()?);

@@ -6,6 +6,8 @@
 mod keys;
 #[path = "it/nodes.rs"]
 mod nodes;
+#[path = "it/registry.rs"]
+mod registry;
 #[path = "it/retry.rs"]
 mod retry;
 

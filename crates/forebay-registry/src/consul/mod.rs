@@ -15,15 +15,19 @@ mod registration;
 mod routes;
 mod views;
 
+use std::time::Duration;
+
 use forebay_clock::Moment;
 use serde_json::Value;
 
-use self::options::Options;
+use self::options::{Consistency, Options};
 use self::refused::Refused;
 use self::routes::{Act, Call, View};
 use crate::asked::Asked;
 use crate::handle::Handle;
+use crate::registry::Registry;
 use crate::reply::Reply;
+use crate::sharing::NODE_LEASE;
 use crate::topic::Topic;
 use crate::waiter::Waiter;
 
@@ -70,8 +74,11 @@ async fn attend(place: &Place<'_>, asked: &Asked, waiter: &Waiter<'_>) -> Result
                 return Ok(None);
             }
             // Index and answer are of one moment: a client that has the one has the other.
-            let (index, document) = place.look(|shown| (shown.registry.index(&topic), view(shown, &call)));
-            Ok(Some(queried(&call.options, index, &document?)))
+            let now = place.handle.clock().now();
+            let (index, contact, document) = place.look(|shown| {
+                (shown.registry.index(&topic), last_contact(shown.registry, now), view(shown, &call))
+            });
+            queried(&call.options, index, contact, &document?).map(Some)
         }
     }
 }
@@ -86,19 +93,66 @@ async fn wait(place: &Place<'_>, call: &Call<'_>, topic: &Topic, waiter: &Waiter
     waiter.wait(|rng| call.options.patience(rng), place.handle.changed(topic, seen, Moment::NEVER)).await
 }
 
-fn queried(options: &Options, index: u64, document: &Value) -> Reply {
+/// How long ago the shared store last told how another node stands. No time for a node that shares with nobody.
+fn last_contact(registry: &Registry, now: Moment) -> Duration {
+    let told = registry.nodes().filter_map(|node| node.confirmed).max();
+    told.map_or(Duration::ZERO, |told| now.since(told))
+}
+
+fn queried(
+    options: &Options,
+    index: u64,
+    last_contact: Duration,
+    document: &Value,
+) -> Result<Reply, Refused> {
+    // Beyond that, other nodes may have changed and lapsed unseen.
+    let is_in_contact = last_contact <= NODE_LEASE;
+    if options.consistency == Consistency::Consistent && !is_in_contact {
+        // Clients look for the first words.
+        let text = format!(
+            "No cluster leader: the shared store was last reached {} s ago; leave out ?consistent for what is known here",
+            last_contact.as_secs()
+        );
+        return Err(Refused::new(500, text));
+    }
     let reply = Reply::json(200, document, options.pretty)
         .with("X-Consul-Index", &index.to_string())
-        .with("X-Consul-Knownleader", "true")
-        .with("X-Consul-Lastcontact", "0")
+        .with("X-Consul-Knownleader", if is_in_contact { "true" } else { "false" })
+        .with("X-Consul-Lastcontact", &last_contact.as_millis().to_string())
         .with("X-Consul-Effective-Consistency", options.consistency.text())
         .with("X-Consul-Query-Backend", "blocking-query")
         .with("X-Consul-Default-Acl-Policy", "allow");
-    if options.cached { reply.with("X-Cache", "HIT").with("Age", "0") } else { reply }
+    Ok(if options.cached { reply.with("X-Cache", "HIT").with("Age", "0") } else { reply })
 }
 
 impl Place<'_> {
     fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         self.handle.read(|registry| look(&View { registry, datacenter: self.datacenter, here: self.here }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Query;
+
+    #[test]
+    fn only_consistent_readers_are_refused_when_the_store_is_out_of_reach() {
+        let status = |query: &str, contact: Duration| {
+            let options = Options::read(&Query::parse(query).unwrap(), "dc1").unwrap();
+            queried(&options, 1, contact, &Value::Null).map_err(|refused| refused.status)
+        };
+        let field = |reply: Reply, name: &str| {
+            let (head, _) = reply.response();
+            forebay_http::Fields::value(head.fields(), name)
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        let late = NODE_LEASE + Duration::from_millis(1);
+        assert_eq!(status("consistent", late).err(), Some(500));
+        assert!(status("consistent", NODE_LEASE).is_ok());
+        for (contact, known) in [(Duration::ZERO, "true"), (NODE_LEASE, "true"), (late, "false")] {
+            let reply = status("stale", contact).unwrap();
+            assert_eq!(field(reply, "x-consul-knownleader").as_deref(), Some(known));
+        }
     }
 }
