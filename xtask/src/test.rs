@@ -25,6 +25,11 @@ const NEEDS: &[Need] = &[
         program: "pg_ctlcluster",
         used_for: "the tests of stored state, which start private servers",
     },
+    Need {
+        package: "chromium",
+        program: "chromium",
+        used_for: "the tests of CORS, which ask a real browser",
+    },
 ];
 
 /// Lints and tests compiled from nothing. Past this, people stop running the tests before they push.

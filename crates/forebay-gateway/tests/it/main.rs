@@ -2,6 +2,7 @@
 
 mod affinity;
 mod bodies;
+mod browser;
 mod cors;
 mod departures;
 mod ejection;
