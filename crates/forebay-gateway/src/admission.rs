@@ -1,5 +1,5 @@
-//! Whether a request may go to its service at all: a place below the limit of requests in flight, and the breaker's leave
-//! for each attempt.
+//! Whether a request may go to its service at all: a place below the limit of requests in flight, and the breaker's leave,
+//! which also ends its retries.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use forebay_clock::Moment;
 use forebay_http::problem::{Fault, Problem};
 use forebay_retry::{Breaker, Ending, Pass, Permit, Told, is_failure};
 
-use crate::forward::{Errand, Found, Halt};
+use crate::forward::{Errand, Found, Halt, answered};
 
 /// What a client is told to wait for when it was refused for lack of room.
 const RETRY_AFTER_S: u32 = 1;
@@ -36,7 +36,7 @@ pub(crate) fn tell(permit: &Permit<'_>, found: &Result<Found<'_>, Halt>, now: Mo
     permit.tell(told, now);
 }
 
-/// The breaker's leave for one attempt. Dropped without a word, it is as if it had not been asked for.
+/// The breaker's leave for one request, retries included. Dropped without a word, it is as if it had not been asked for.
 pub(crate) struct Trial<'e>(Option<(&'e Breaker, Pass)>);
 
 impl<'e> Trial<'e> {
@@ -53,8 +53,20 @@ impl<'e> Trial<'e> {
         }
     }
 
-    /// Tells the breaker how the attempt ended.
-    pub(crate) fn record(mut self, errand: &Errand<'_>, ending: Ending, now: Moment) {
+    /// Whether another attempt may be made.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.0.as_ref().is_none_or(|(breaker, pass)| breaker.goes_on(pass))
+    }
+
+    /// Tells the breaker how the request ended, as far as that says something about the service.
+    pub(crate) fn end(mut self, errand: &Errand<'_>, found: &Result<Found<'_>, Halt>, now: Moment) {
+        let ending = match found {
+            Ok(found) => answered(&found.head),
+            // Or else a stranger could open the breaker by giving the service no time.
+            Err(Halt::Refused(_, Some(Ending::TimedOut))) if errand.is_in_a_hurry => return,
+            Err(Halt::Refused(_, Some(ending))) => *ending,
+            Err(Halt::Refused(_, None) | Halt::ClientGone) => return,
+        };
         let Some((breaker, pass)) = self.0.take() else { return };
         if breaker.record(pass, is_failure(ending), now) {
             tracing::warn!(service = &*errand.service.name, "service fails too often and is left alone");

@@ -48,12 +48,6 @@ pub(crate) struct Errand<'a> {
     pub(crate) keyed: Option<Keyed>,
 }
 
-/// One endpoint for one attempt, and the breaker's leave to make it.
-pub(crate) struct Next<'e> {
-    pub(crate) pick: Pick,
-    pub(crate) trial: Trial<'e>,
-}
-
 /// An attempt that has ended.
 pub(crate) struct Ended<'e> {
     pub(crate) upstream: &'e Upstream,
@@ -64,7 +58,8 @@ pub(crate) struct Ended<'e> {
 }
 
 /// What an errand remembers from attempt to attempt.
-pub(crate) struct Search {
+pub(crate) struct Search<'e> {
+    pub(crate) trial: Trial<'e>,
     pub(crate) tried: Tried,
     pub(crate) replay: Replay,
     /// Before the last attempt.
@@ -141,8 +136,15 @@ impl Errand<'_> {
             Ok(permit) => permit,
             Err(problem) => return refuse(&mut request.responder, request.timer, &problem, visit).await,
         };
+        let trial = match Trial::of(self, request.received) {
+            Ok(trial) => trial,
+            Err(problem) => return refuse(&mut request.responder, request.timer, &problem, visit).await,
+        };
         let upstreams = self.generation.upstreams(self.place, &mut self.core.rng.borrow_mut());
-        let found = self.seek(&upstreams, request, visit).await;
+        let replay = Replay::new(self.service.retry.attempts_max, request.head.method(), request.framing);
+        let mut search = Search { trial, tried: Tried::default(), replay, waited: Duration::ZERO };
+        let found = self.seek(&upstreams, &mut search, request, visit).await;
+        search.trial.end(self, &found, self.core.now());
         if let Some(permit) = &permit {
             admission::tell(permit, &found, self.core.now());
         }
@@ -160,22 +162,20 @@ impl Errand<'_> {
     async fn seek<'e>(
         &'e self,
         upstreams: &'e Upstreams,
+        search: &mut Search<'_>,
         request: &mut Request<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<Found<'e>, Halt> {
-        let replay = Replay::new(self.service.retry.attempts_max, request.head.method(), request.framing);
-        let mut search = Search { tried: Tried::default(), replay, waited: Duration::ZERO };
-        let trial = Trial::of(self, request.received).map_err(Halt::ours)?;
-        let pick = self.pick(upstreams, &search.tried, request.received);
-        let mut next = Next { pick: pick.ok_or_else(|| Halt::ours(self.no_endpoint()))?, trial };
+        let next = self.pick(upstreams, &search.tried, request.received);
+        let mut next = next.ok_or_else(|| Halt::ours(self.no_endpoint()))?;
         loop {
-            let ended = self.attempt(upstreams, next, &mut search, request, visit).await;
+            let ended = self.attempt(upstreams, next, search, request, visit).await;
             let Ended { upstream, pick, busy, outcome, note } = ended;
             visit.endpoint = Some(upstream.endpoint.endpoint.address);
             (visit.bytes_in, visit.upstream_ns) = (note.bytes_in, note.upstream_ns);
             let again = match outcome {
                 Outcome::Answered(connection, mut head, rest) => {
-                    match self.again(answered(&head), upstreams, &mut search, pick, request, visit) {
+                    match self.again(answered(&head), upstreams, search, pick, request, visit) {
                         Ok(again) => again,
                         Err(_) => {
                             let token = upstreams.balancer.fleet().token(pick.index);
@@ -185,7 +185,7 @@ impl Errand<'_> {
                     }
                 }
                 Outcome::Failed(ending, mut problem) => {
-                    match self.again(ending, upstreams, &mut search, pick, request, visit) {
+                    match self.again(ending, upstreams, search, pick, request, visit) {
                         Ok(again) => again,
                         Err(reason) => {
                             explain(&mut problem, reason, visit.attempts);
@@ -212,8 +212,8 @@ impl Errand<'_> {
     async fn attempt<'e>(
         &'e self,
         upstreams: &'e Upstreams,
-        next: Next<'e>,
-        search: &mut Search,
+        next: Pick,
+        search: &mut Search<'_>,
         request: &mut Request<'_>,
         visit: &mut Visit<'_>,
     ) -> Ended<'e> {
@@ -228,12 +228,11 @@ impl Errand<'_> {
     pub(crate) async fn make<'e>(
         &'e self,
         upstreams: &'e Upstreams,
-        next: Next<'e>,
+        pick: Pick,
         request: &mut Request<'_>,
         replay: &mut Replay,
         number: u32,
     ) -> Ended<'e> {
-        let Next { pick, trial } = next;
         let metrics = &self.shared().metrics;
         if pick.standing == Standing::Panicked {
             metrics.panics.inc(self.core.metrics);
@@ -244,7 +243,7 @@ impl Errand<'_> {
         let began = self.core.now();
         let mut note = Note { number, bytes_in: replay.taken(), upstream_ns: None };
         let outcome = attempt::attempt(self, upstream, request, replay, &mut note).await;
-        self.learn(upstream, &outcome, trial, began, number);
+        self.learn(upstream, &outcome, began, number);
         Ended { upstream, pick, busy, outcome, note }
     }
 
@@ -255,15 +254,15 @@ impl Errand<'_> {
     }
 
     /// Whether the request is tried again: where, and not before when.
-    fn again<'e>(
-        &'e self,
+    fn again(
+        &self,
         ending: Ending,
         upstreams: &Upstreams,
-        search: &mut Search,
+        search: &mut Search<'_>,
         last: Pick,
         request: &Request<'_>,
         visit: &Visit<'_>,
-    ) -> Result<(Next<'e>, Duration), Reason> {
+    ) -> Result<(Pick, Duration), Reason> {
         let now = self.core.now();
         let facts = Attempt {
             number: visit.attempts,
@@ -279,7 +278,9 @@ impl Errand<'_> {
         if let Some(reason) = self.service.retry.objection(&facts) {
             return Err(reason);
         }
-        let trial = Trial::of(self, now).map_err(|_| Reason::CircuitOpen)?;
+        if !search.trial.goes_on() {
+            return Err(Reason::CircuitOpen);
+        }
         // Only now: a turn that is not taken would skew the round.
         search.tried.insert(last.index);
         let pick = self.pick(upstreams, &search.tried, now).unwrap_or(last);
@@ -288,7 +289,7 @@ impl Errand<'_> {
         match self.service.retry.decide(&facts, self.budget(), now, &mut self.core.rng.borrow_mut()) {
             Verdict::Again { after } => {
                 metrics.retries.inc(self.core.metrics);
-                Ok((Next { pick, trial }, after))
+                Ok((pick, after))
             }
             Verdict::Stop(reason) => {
                 if reason == Reason::BudgetExhausted {

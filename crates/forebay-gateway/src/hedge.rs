@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use forebay_balance::{Standing, Tried};
+use forebay_balance::{Pick, Standing, Tried};
 use forebay_clock::Moment;
 use forebay_http::body::{Collected, Incoming};
 use forebay_http::framing::Framing;
@@ -14,7 +14,7 @@ use forebay_retry::{Waiting, is_failure};
 
 use crate::admission::Trial;
 use crate::attempt::Outcome;
-use crate::forward::{Ended, Errand, Next, Search, answered};
+use crate::forward::{Ended, Errand, Search, answered};
 use crate::generation::Upstreams;
 use crate::replay::Replay;
 use crate::visit::Visit;
@@ -44,15 +44,15 @@ pub(crate) fn due(
 pub(crate) async fn race<'e>(
     errand: &'e Errand<'_>,
     upstreams: &'e Upstreams,
-    next: Next<'e>,
+    next: Pick,
     due: Moment,
-    search: &mut Search,
+    search: &mut Search<'_>,
     request: &mut Request<'_>,
     visit: &mut Visit<'_>,
 ) -> Ended<'e> {
     // Before the first attempt says its own things in it.
     let head = request.head.freeze();
-    let (peer, received, place, began) = (request.peer, request.received, next.pick.index, errand.core.now());
+    let (peer, received, place, began) = (request.peer, request.received, next.index, errand.core.now());
     // The connection's own is the first attempt's.
     let timer = errand.core.server.sweeper.timer();
     let mut first = pin!(errand.make(upstreams, next, request, &mut search.replay, visit.attempts));
@@ -60,8 +60,8 @@ pub(crate) async fn race<'e>(
         return ended;
     }
     search.tried.insert(place);
-    let Some(other) = elsewhere(errand, upstreams, &search.tried) else { return first.await };
-    search.tried.insert(other.pick.index);
+    let Some(other) = elsewhere(errand, upstreams, &search.tried, &search.trial) else { return first.await };
+    search.tried.insert(other.index);
     visit.attempts += 1;
     errand.shared().metrics.hedges.inc(errand.core.metrics);
     let (mut collected, fate) = (Collected::default(), InternalFate::default());
@@ -78,18 +78,17 @@ pub(crate) async fn race<'e>(
 }
 
 /// Another endpoint, if there is one, the breaker lets us and the budget pays.
-fn elsewhere<'e>(errand: &'e Errand<'_>, upstreams: &Upstreams, tried: &Tried) -> Option<Next<'e>> {
+fn elsewhere(errand: &Errand<'_>, upstreams: &Upstreams, tried: &Tried, trial: &Trial<'_>) -> Option<Pick> {
     let now = errand.core.now();
     let pick = errand.pick(upstreams, tried, now)?;
-    if pick.standing != Standing::Untried {
+    if pick.standing != Standing::Untried || !trial.goes_on() {
         return None;
     }
-    let trial = Trial::of(errand, now).ok()?;
     if !errand.budget().try_withdraw(now) {
         errand.shared().metrics.denied.inc(errand.core.metrics);
         return None;
     }
-    Some(Next { pick, trial })
+    Some(pick)
 }
 
 /// The first good answer; without one the better of both.

@@ -1,4 +1,4 @@
-//! What an attempt teaches: about the endpoint, for ejection and latency; about the service, for breaker and hedges.
+//! What an attempt teaches: about the endpoint, for ejection and latency; about the service, for hedges.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use forebay_clock::Moment;
 use forebay_discovery::Met;
 use forebay_retry::Ending;
 
-use crate::admission::Trial;
 use crate::attempt::Outcome;
-use crate::forward::{Errand, answered};
+use crate::forward::Errand;
 use crate::generation::Upstream;
 
 /// How long an endpoint that could not be reached is left alone, where there is another.
@@ -16,27 +15,19 @@ const SUSPECT_TIME: Duration = Duration::from_secs(1);
 
 impl Errand<'_> {
     /// Remembers how an attempt ended. What the client did says nothing about the service.
-    pub(crate) fn learn(
-        &self,
-        upstream: &Upstream,
-        outcome: &Outcome,
-        trial: Trial<'_>,
-        began: Moment,
-        number: u32,
-    ) {
+    pub(crate) fn learn(&self, upstream: &Upstream, outcome: &Outcome, began: Moment, number: u32) {
         let now = self.core.now();
         match outcome {
             Outcome::Answered(_, head, _) => {
                 upstream.endpoint.live.trust();
                 self.record(upstream, Met::Answer(head.status()), now - began);
-                trial.record(self, answered(head), now);
                 if let Some(latencies) = self.shared().state.latencies.as_ref().filter(|_| number == 1) {
                     latencies.record(now - began, now);
                 }
                 self.reached();
             }
             Outcome::Failed(ending, _) => {
-                self.missed(upstream, *ending, trial, now - began);
+                self.missed(upstream, *ending, now - began);
                 if ending.was_sent() {
                     self.reached();
                 }
@@ -58,16 +49,15 @@ impl Errand<'_> {
     }
 
     /// Remembers that an attempt brought no response.
-    fn missed(&self, upstream: &Upstream, ending: Ending, trial: Trial<'_>, took: Duration) {
+    fn missed(&self, upstream: &Upstream, ending: Ending, took: Duration) {
         upstream.metrics.failures.inc(self.core.metrics);
         let now = self.core.now();
         if ending != Ending::TimedOut {
             upstream.endpoint.live.suspect_until(now + SUSPECT_TIME);
         } else if self.is_in_a_hurry {
-            // Or else a stranger could have endpoints ejected, and the breaker opened, by giving them no time.
+            // Or else a stranger could have endpoints ejected by giving them no time.
             return;
         }
-        trial.record(self, ending, now);
         self.record(upstream, Met::Nothing, took);
     }
 

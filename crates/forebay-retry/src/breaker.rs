@@ -16,10 +16,10 @@ const SLOTS: usize = 10;
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// Opens when so many of a thousand attempts failed.
+    /// Opens when so many of a thousand calls failed.
     pub failures_permille: u32,
-    /// But not for fewer attempts than this in the window.
-    pub attempts_min: u32,
+    /// But not for fewer calls than this in the window.
+    pub calls_min: u32,
     /// The time over which both are counted.
     pub window: Duration,
     /// How long it stays open, and what closes it.
@@ -27,25 +27,26 @@ pub struct BreakerSettings {
 }
 
 impl Default for BreakerSettings {
-    /// Half of at least twenty attempts in ten seconds; then five seconds of rest, doubling up to a minute, and three
+    /// Half of at least twenty calls in ten seconds; then five seconds of rest, doubling up to a minute, and three
     /// probes.
     fn default() -> BreakerSettings {
         BreakerSettings {
             failures_permille: 500,
-            attempts_min: 20,
+            calls_min: 20,
             window: Duration::from_secs(10),
             opening: Opening { open: Duration::from_secs(5), open_max: Duration::from_secs(60), probes: 3 },
         }
     }
 }
 
-/// A service's breaker, shared by all cores without locks.
+/// A service's breaker, shared by all cores without locks. What it counts is a call as its caller sees it: with the retries
+/// that mended it, or else one dead endpoint of two would close a service that works.
 ///
-/// While it is closed, [`Breaker::admit`] is one load, and an attempt's end one or two atomic additions.
+/// While it is closed, [`Breaker::admit`] is one load, and a call's end one or two atomic additions.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Breaker {
-    /// Read for every attempt, written almost never: on a line of its own.
+    /// Read for every call, written almost never: on a line of its own.
     circuit: AtomicU64,
     settings: BreakerSettings,
     window: Window,
@@ -55,11 +56,11 @@ pub struct Breaker {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Counts {
-    attempts: Counter<AtomicU64, { SLOTS + 1 }>,
+    calls: Counter<AtomicU64, { SLOTS + 1 }>,
     failures: Counter<AtomicU64, { SLOTS + 1 }>,
 }
 
-/// Leave to make one attempt; to be given back with its end through [`Breaker::record`] or [`Breaker::forget`].
+/// Leave to make one call; to be given back with its end through [`Breaker::record`] or [`Breaker::forget`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a probe that is not given back keeps the breaker waiting"]
 pub struct Pass {
@@ -67,7 +68,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Whether much depends on this attempt: it decides whether the breaker closes.
+    /// Whether much depends on this call: it decides whether the breaker closes.
     pub const fn is_probe(&self) -> bool {
         self.trial.is_some()
     }
@@ -87,7 +88,7 @@ impl Breaker {
             circuit: AtomicU64::new(Circuit::Closed.to_bits()),
             settings,
             window: Window::new(settings.window, SLOTS as u32),
-            counts: Counts { attempts: Counter::new(), failures: Counter::new() },
+            counts: Counts { calls: Counter::new(), failures: Counter::new() },
         }
     }
 
@@ -101,7 +102,7 @@ impl Breaker {
         Circuit::from_bits(self.circuit.load(Relaxed))
     }
 
-    /// Whether an attempt may be made now. To be asked before an endpoint is chosen.
+    /// Whether a call may be made now. To be asked before an endpoint is chosen.
     pub fn admit(&self, now: Moment) -> Result<Pass, Refused> {
         if self.circuit.load(Relaxed) == 0 {
             return Ok(Pass { trial: None });
@@ -113,7 +114,17 @@ impl Breaker {
         }
     }
 
-    /// Counts how an attempt ended; true when this opens the breaker.
+    /// Whether a call that was let through may be tried again: not once the breaker has opened since, for then most calls
+    /// fail, and what is on trial has its place already.
+    pub fn goes_on(&self, pass: &Pass) -> bool {
+        match self.circuit() {
+            Circuit::Closed => true,
+            Circuit::Open { .. } => false,
+            Circuit::HalfOpen { since_ms, .. } => pass.trial == Some(since_ms),
+        }
+    }
+
+    /// Counts how a call ended; true when this opens the breaker.
     pub fn record(&self, pass: Pass, failed: bool, now: Moment) -> bool {
         if let Some(trial) = pass.trial {
             let before =
@@ -126,11 +137,11 @@ impl Breaker {
             return false;
         }
         let slot = self.window.slot(now);
-        self.counts.attempts.add(slot, 1);
+        self.counts.calls.add(slot, 1);
         failed && self.counts.failures.add(slot, 1) && self.is_too_much(slot) && self.trip(now)
     }
 
-    /// Takes back an attempt that says nothing about the service: its client left.
+    /// Takes back a call that says nothing about the service: its client left.
     pub fn forget(&self, pass: Pass) {
         if let Some(trial) = pass.trial {
             self.change(|circuit| (circuit.forget(trial), ()));
@@ -139,16 +150,15 @@ impl Breaker {
 
     fn is_too_much(&self, slot: u64) -> bool {
         let before = SLOTS as u32 - 1;
-        let (attempts, failures) =
-            (self.counts.attempts.sum(slot, before), self.counts.failures.sum(slot, before));
-        attempts >= u64::from(self.settings.attempts_min)
-            && failures * 1000 >= attempts * u64::from(self.settings.failures_permille)
+        let (calls, failures) = (self.counts.calls.sum(slot, before), self.counts.failures.sum(slot, before));
+        calls >= u64::from(self.settings.calls_min)
+            && failures * 1000 >= calls * u64::from(self.settings.failures_permille)
     }
 
     /// Opens it, and not twice. What was counted has done its work.
     fn trip(&self, now: Moment) -> bool {
         let was = self.change(|circuit| (circuit.trip(now, &self.settings.opening), circuit));
-        self.counts.attempts.clear();
+        self.counts.calls.clear();
         self.counts.failures.clear();
         was == Circuit::Closed
     }
@@ -171,7 +181,7 @@ impl Breaker {
     }
 }
 
-/// Whether an attempt that ended so counts as a failure of the service: it was not reached, did not answer, or answered
+/// Whether a call that ended so counts as a failure of the service: it was not reached, did not answer, or answered
 /// with a 5xx that is not about the request alone (501 and 505 are).
 pub const fn is_failure(ending: Ending) -> bool {
     match ending {

@@ -36,12 +36,12 @@ pub struct HedgeSettings {
 #[derive(Clone, Debug, Settings)]
 #[settings(check = BreakerTable::check)]
 pub struct BreakerTable {
-    /// Opens when this share of attempts fails: no answer, or a 5xx other than 501 and 505.
+    /// Opens when this share of requests fails in the end, retries included: no answer, or a 5xx other than 501 and 505.
     #[setting(default = "50%", min = "1%")]
     pub failures: Share,
-    /// But not for fewer attempts than this within `window`.
+    /// But not for fewer requests than this within `window`.
     #[setting(default = 20, min = 1, max = 100_000)]
-    pub attempts: u32,
+    pub requests: u32,
     /// The time over which both are counted.
     #[setting(default = "10s", min = "1s", max = "1h")]
     pub window: Duration,
@@ -112,7 +112,7 @@ impl BreakerTable {
         let BreakerTable { open, open_max, probes, .. } = *self;
         BreakerSettings {
             failures_permille: self.failures.millionths() / 1000,
-            attempts_min: self.attempts,
+            calls_min: self.requests,
             window: self.window,
             opening: Opening { open, open_max, probes },
         }

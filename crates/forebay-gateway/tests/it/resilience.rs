@@ -109,7 +109,7 @@ fn a_service_that_fails_too_often_is_left_alone_and_found_again() {
     let gateway = before(
         &[&upstream],
         "retry = { attempts = 1 }\neject = { errors = 100 }\n\
-         breaker = { failures = \"50%\", attempts = 5, open = \"100ms\", probes = 1 }",
+         breaker = { failures = \"50%\", requests = 5, open = \"100ms\", probes = 1 }",
     );
     let mut client = gateway.client();
     for _ in 0..5 {
@@ -122,6 +122,53 @@ fn a_service_that_fails_too_often_is_left_alone_and_found_again() {
     works.store(true, Ordering::Relaxed);
     pause(&gateway, 150);
     for _ in 0..5 {
+        assert_eq!(client.ask(GET).status(), 200);
+    }
+}
+
+#[test]
+fn what_a_retry_mends_does_not_count_against_the_service() {
+    let (works, gone) = (Upstream::answering(OK), Upstream::answering(OK));
+    let gateway = before(
+        &[&works, &gone],
+        "retry = { attempts = 2, budget = \"100%\" }\neject = { share = \"0%\" }\n\
+         breaker = { failures = \"10%\", requests = 2, open = \"100ms\", probes = 1 }",
+    );
+    let mut client = gateway.client();
+    assert_eq!(client.ask(GET).status(), 200);
+    drop(gone);
+    // Every other attempt goes to the dead one, after each rest of its anew.
+    for rest_ms in [1100, 0] {
+        for _ in 0..4 {
+            assert_eq!(client.ask(GET).status(), 200);
+        }
+        pause(&gateway, rest_ms);
+    }
+}
+
+#[test]
+fn a_probe_may_be_tried_again_elsewhere() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let seen = fails.clone();
+    let sick = Upstream::answering(BUSY);
+    let other = Upstream::start(move |connection| {
+        loop {
+            connection.request()?;
+            connection.send(if seen.load(Ordering::Relaxed) { BUSY } else { OK })?;
+        }
+    });
+    let gateway = before(
+        &[&sick, &other],
+        "retry = { attempts = 2, budget = \"100%\" }\neject = { share = \"0%\" }\n\
+         breaker = { failures = \"50%\", requests = 2, open = \"100ms\", probes = 1 }",
+    );
+    let mut client = gateway.client();
+    assert_eq!(client.ask(GET).text(), "busy");
+    assert_eq!(client.ask(GET).text(), "busy");
+    assert_eq!(client.ask(GET).problem(), "circuit-open of upstream");
+    fails.store(false, Ordering::Relaxed);
+    pause(&gateway, 150);
+    for _ in 0..4 {
         assert_eq!(client.ask(GET).status(), 200);
     }
 }
