@@ -64,7 +64,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "soak",
         arguments: "NAME",
-        about: "run a check that takes minutes: nodes",
+        about: "run a check that takes minutes: browser, nodes",
         run: soak::run,
     },
     Command {

@@ -12,11 +12,18 @@ struct Soak {
     test: &'static str,
 }
 
-const SOAKS: &[Soak] = &[Soak {
-    name: "nodes",
-    package: "forebay",
-    test: "nodes::a_minute_of_each_trouble_costs_no_read_and_repeats_no_write",
-}];
+const SOAKS: &[Soak] = &[
+    Soak {
+        name: "browser",
+        package: "forebay-gateway",
+        test: "browser::a_browser_and_explain_agree_about_very_many_calls",
+    },
+    Soak {
+        name: "nodes",
+        package: "forebay",
+        test: "nodes::a_minute_of_each_trouble_costs_no_read_and_repeats_no_write",
+    },
+];
 
 pub(crate) fn run(workspace: &Workspace, mut arguments: lexopt::Parser) -> Result<(), Stop> {
     let known = || SOAKS.iter().map(|soak| soak.name).collect::<Vec<_>>().join(", ");

@@ -26,6 +26,11 @@ const NEEDS: &[Need] = &[
         used_for: "the tests of stored state, which start private servers",
     },
     Need {
+        package: "chromium",
+        program: "chromium",
+        used_for: "the tests of CORS, which ask a real browser",
+    },
+    Need {
         package: "bind9-dnsutils",
         program: "dig",
         used_for: "the tests of the registry's DNS, which it asks",

@@ -33,8 +33,10 @@ pub mod har;
 mod offline;
 mod report;
 mod safelist;
+mod url;
+mod verdict;
 
-pub use browser::{Aspect, Reads, Step, Verdict, Walk, walk};
+pub use browser::{Walk, walk};
 pub use call::{Answer, Call, CallError, Credentials, Mode, Sent};
 pub use checks::Block;
 pub use departure::{Departure, Rules};
@@ -42,6 +44,7 @@ pub use offline::Configured;
 pub(crate) use offline::list;
 pub use report::Report;
 pub use safelist::Cause;
+pub use verdict::{Aspect, Reads, Step, Verdict};
 
 /// A call, and the answers that somebody brought so far.
 #[derive(Clone, Debug)]

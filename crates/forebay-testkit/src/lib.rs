@@ -1,10 +1,11 @@
-//! What tests need around Forebay: a scriptable upstream, a raw client, a gateway in this process, a PostgreSQL of
-//! their own.
+//! What tests need around Forebay: a scriptable upstream, a raw client, a gateway in this process, a PostgreSQL and a
+//! browser of their own.
 //!
 //! Everything listens on port 0 of loopback, waits for events rather than for time, and for none of them longer than
 //! [`PATIENCE`]. Messages are read by a reader of its own, stricter than anything that is tested with it and sharing
 //! no code with it. Failures panic: a test has nobody to report them to.
 
+mod browser;
 mod cable;
 mod client;
 mod gate;
@@ -19,6 +20,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use browser::{Browser, Event, Page};
 pub use cable::Cable;
 pub use client::{Client, ask};
 pub use gate::Gate;

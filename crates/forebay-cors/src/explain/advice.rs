@@ -46,7 +46,7 @@ pub(super) fn of_server(call: &Call, block: Block, detail: &str) -> String {
         Block::RedirectContainsCredentials => "redirect to a URL without a user in it".into(),
         Block::ForbiddenMethod | Block::NoCorsMethod => "use another method, or mode cors".into(),
         Block::TooManyRedirects => "end the circle of redirects".into(),
-        Block::InvalidRedirect => "redirect to an absolute URL".into(),
+        Block::InvalidRedirect => "redirect to an http or https URL".into(),
     }
 }
 

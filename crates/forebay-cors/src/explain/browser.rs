@@ -1,110 +1,16 @@
 //! The browser's way through one call (Fetch, "HTTP fetch", "CORS-preflight fetch", "HTTP-redirect fetch"). Pure: it is
 //! given the answers so far and says what it would send next, or how it ends.
 
-use super::call::{Answer, Call, Credentials, Mode, Sent, origin_of, resolve};
+use super::call::{Answer, Call, Credentials, Mode, Sent};
 use super::checks::{self, Block, Failure};
 use super::departure::{Departure, Rules};
 use super::safelist::{self, Cause};
+use super::url::Url;
+use super::verdict::{Aspect, READABLE, Reads, Step, Verdict};
 use crate::names::{self, SAFELISTED_METHODS};
 
 /// Redirects that a browser follows (Fetch, "HTTP-redirect fetch").
 const REDIRECTS_MAX: usize = 20;
-/// Response headers that a script may always read (Fetch, "CORS-safelisted response-header name").
-pub(super) const READABLE: [&str; 7] = [
-    "cache-control",
-    "content-language",
-    "content-length",
-    "content-type",
-    "expires",
-    "last-modified",
-    "pragma",
-];
-
-/// What one browser makes of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Why it is blocked, if it is, and what about: a header's name, a value.
-    pub blocked: Option<(Block, String)>,
-    /// Why permission is asked for; empty when it is not.
-    pub causes: Vec<Cause>,
-    /// What was looked at, in order, up to the first failure.
-    pub steps: Vec<Step>,
-    /// What the script gets to see.
-    pub reads: Reads,
-    /// Headers that the browser does not let a script set, and drops.
-    pub dropped: Vec<String>,
-    pub(super) departures: Vec<Departure>,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What it is about.
-    pub aspect: Aspect,
-    /// Whether it is a preflight's.
-    pub is_preflight: bool,
-    /// Whether it passed.
-    pub passed: bool,
-    /// What was seen.
-    pub text: String,
-}
-
-/// What a check is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aspect {
-    /// Whether the call can be made at all.
-    Call,
-    /// Who may read.
-    Origin,
-    /// Whether cookies and the like may go along.
-    Credentials,
-    /// A preflight's status.
-    Status,
-    /// The method.
-    Method,
-    /// The request's headers.
-    Headers,
-    /// How long the permission is remembered.
-    MaxAge,
-    /// Where the response leads.
-    Redirect,
-}
-
-impl Aspect {
-    /// As a fixed text.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Aspect::Call => "call",
-            Aspect::Origin => "origin",
-            Aspect::Credentials => "credentials",
-            Aspect::Status => "status",
-            Aspect::Method => "method",
-            Aspect::Headers => "headers",
-            Aspect::MaxAge => "max-age",
-            Aspect::Redirect => "redirect",
-        }
-    }
-}
-
-/// What a script may read of the response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// Nothing: the promise is rejected.
-    Nothing,
-    /// Nothing: the response is opaque, and that is what `no-cors` asked for.
-    Opaque,
-    /// All: no other origin is involved.
-    Everything,
-    /// Status, body and some headers.
-    Headers {
-        /// Readable ones, in lower case; those of the usual seven, and what is exposed.
-        readable: Vec<String>,
-        /// Headers of the response that stay hidden.
-        hidden: Vec<String>,
-        /// Whether every header is exposed.
-        all: bool,
-    },
-}
 
 /// How far the browser gets with the answers there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,36 +66,33 @@ enum Stop {
 impl Walker<'_> {
     fn run(&mut self, call: &Call) -> Result<Reads, Stop> {
         self.admit(call)?;
-        let mut url = call.url.clone();
+        let mut url = Url::parse(&call.url).ok_or(Stop::Failed)?;
         let mut origin = call.origin.clone();
-        let mut is_cors = false;
+        let mut is_foreign = false;
         for _ in 0..=REDIRECTS_MAX {
-            let here = origin_of(&url).unwrap_or_default();
-            is_cors |= here != origin;
-            if is_cors {
-                self.check_scheme(&url)?;
-                match call.mode {
-                    Mode::Cors => self.preflight(call, &origin, &url)?,
-                    Mode::NoCors => return Ok(Reads::Opaque),
-                    Mode::SameOrigin => {
-                        let text = "another origin, and the call's mode is same-origin";
-                        return Err(self.fail(
-                            Aspect::Call,
-                            false,
-                            Failure::new(Block::DisallowedByMode, here, text),
-                        ));
-                    }
-                }
+            let here = url.origin();
+            is_foreign |= here != origin;
+            let is_cors = is_foreign && call.mode == Mode::Cors;
+            if is_foreign {
+                self.enter(call, &origin, &url)?;
             }
             let answer = self.send(self.actual(&origin, &url))?;
+            let next = self.leads_to(&url, &answer)?;
             if is_cors {
                 self.cors_check(&origin, &answer, false)?;
             }
-            let Some(next) = self.redirect(&url, &answer, is_cors)? else {
-                return Ok(if is_cors { self.readable(&answer) } else { Reads::Everything });
+            let Some(next) = next else {
+                return Ok(match is_foreign {
+                    true if is_cors => self.readable(&answer),
+                    true => Reads::Opaque,
+                    false => Reads::Everything,
+                });
             };
+            self.follow(call, &origin, is_cors, &next)?;
+            self.pass_or(Aspect::Redirect, false, Ok(()), format!("{} to {next}", answer.status))?;
+            self.change(&answer, next.origin() != here, next.origin() != call.origin);
             // Whoever was redirected through a stranger is nobody in particular (Fetch, "redirect-taint").
-            if origin_of(&next).unwrap_or_default() != here && here != origin {
+            if next.origin() != here && here != origin {
                 origin = "null".into();
             }
             url = next;
@@ -211,28 +114,36 @@ impl Walker<'_> {
             let failure = Failure::new(Block::NoCorsMethod, &*call.method, text);
             return Err(self.fail(Aspect::Call, false, failure));
         }
+        let rules = self.rules;
         let drops = |header: &(String, String)| {
             let (name, value) = header;
             names::is_forbidden_header(name)
+                || (rules == Rules::Chromium && name == "user-agent")
                 || is_method_override(name, value)
-                || (no_cors
-                    && (name == "range"
-                        || !safelist::find_unsafe(self.rules, std::slice::from_ref(header), &mut Vec::new())
-                            .names
-                            .is_empty()))
+                || (no_cors && !is_safe_without_cors(rules, header))
         };
+        if call.headers.iter().any(|(name, _)| name == "user-agent") {
+            Departure::note(Departure::UserAgent, &mut self.verdict.departures);
+        }
         let (dropped, kept): (Vec<_>, Vec<_>) = call.headers.iter().cloned().partition(drops);
         self.verdict.dropped = dropped.into_iter().map(|(name, _)| name).collect();
         self.headers = kept;
         Ok(())
     }
 
-    fn check_scheme(&mut self, url: &str) -> Result<(), Stop> {
-        if url.starts_with("http://") || url.starts_with("https://") {
-            return Ok(());
+    /// What has to hold before a request goes to another origin.
+    fn enter(&mut self, call: &Call, origin: &str, url: &Url) -> Result<(), Stop> {
+        if call.mode == Mode::SameOrigin {
+            let text = "another origin, and the call's mode is same-origin";
+            let failure = Failure::new(Block::DisallowedByMode, url.origin(), text);
+            return Err(self.fail(Aspect::Call, false, failure));
         }
-        let text = "only http and https reach other origins";
-        Err(self.fail(Aspect::Call, false, Failure::new(Block::CorsDisabledScheme, url, text)))
+        if !url.is_http() {
+            let text = "only http and https reach other origins";
+            let failure = Failure::new(Block::CorsDisabledScheme, url.to_string(), text);
+            return Err(self.fail(Aspect::Call, false, failure));
+        }
+        if call.mode == Mode::Cors { self.preflight(call, origin, &url.to_string()) } else { Ok(()) }
     }
 
     fn preflight(&mut self, call: &Call, origin: &str, url: &str) -> Result<(), Stop> {
@@ -257,7 +168,7 @@ impl Walker<'_> {
         }
         let sent = Sent { method: "OPTIONS".into(), url: url.into(), headers, is_preflight: true };
         let answer = self.send(sent)?;
-        if location(&answer).is_some() {
+        if self.location(&answer).is_some() {
             let text = format!("the preflight was redirected ({})", answer.status);
             let failure = Failure::new(Block::PreflightDisallowedRedirect, answer.status.to_string(), text);
             return Err(self.fail(Aspect::Redirect, true, failure));
@@ -292,10 +203,10 @@ impl Walker<'_> {
         Ok(())
     }
 
-    fn actual(&self, origin: &str, url: &str) -> Sent {
+    fn actual(&self, origin: &str, url: &Url) -> Sent {
         let mut headers = vec![("origin".to_owned(), origin.to_owned())];
         headers.extend(self.headers.iter().cloned());
-        Sent { method: self.method.clone(), url: url.into(), headers, is_preflight: false }
+        Sent { method: self.method.clone(), url: url.to_string(), headers, is_preflight: false }
     }
 
     fn send(&self, sent: Sent) -> Result<Answer, Stop> {
@@ -306,21 +217,55 @@ impl Walker<'_> {
     }
 
     /// The next URL, if the answer is a redirect.
-    fn redirect(&mut self, url: &str, answer: &Answer, is_cors: bool) -> Result<Option<String>, Stop> {
-        let Some(location) = location(answer) else { return Ok(None) };
-        let next = resolve(url, &location);
-        let Some(there) = origin_of(&next) else {
-            let text = format!("the redirect leads to \"{location}\"");
-            let failure = Failure::new(Block::InvalidRedirect, location, text);
+    fn leads_to(&mut self, url: &Url, answer: &Answer) -> Result<Option<Url>, Stop> {
+        let Some(location) = self.location(answer) else { return Ok(None) };
+        let next = url.join(&location);
+        if next.is_none() {
+            let text = format!("the redirect leads to \"{location}\", which is no URL");
+            return Err(self.fail(
+                Aspect::Redirect,
+                false,
+                Failure::new(Block::InvalidRedirect, location, text),
+            ));
+        }
+        Ok(next)
+    }
+
+    /// Where the answer redirects to (RFC 9110 §15.4), as it is written.
+    fn location(&mut self, answer: &Answer) -> Option<String> {
+        let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
+        let location = answer.get("location").filter(|_| redirects)?;
+        if location.is_empty() {
+            Departure::note(Departure::EmptyLocation, &mut self.verdict.departures);
+        }
+        (!location.is_empty() || self.rules == Rules::Standard).then_some(location)
+    }
+
+    /// Whether a redirect may be followed (Fetch, "HTTP-redirect fetch").
+    fn follow(&mut self, call: &Call, origin: &str, is_cors: bool, next: &Url) -> Result<(), Stop> {
+        if !next.is_http() {
+            let text = format!("the redirect leads to {next}, and only http and https are followed");
+            let block = match call.mode == Mode::Cors && !next.is_unsafe() {
+                true => Block::CorsDisabledScheme,
+                false => Block::InvalidRedirect,
+            };
+            let failure = Failure::new(block, next.to_string(), text);
             return Err(self.fail(Aspect::Redirect, false, failure));
-        };
-        let authority = next.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next());
-        let has_user = authority.is_some_and(|authority| authority.contains('@'));
-        if has_user && (is_cors || origin_of(url).is_none_or(|here| here != there)) {
+        }
+        let foreign_user = next.has_user() && (is_cors || next.origin() != origin);
+        if foreign_user && call.mode == Mode::NoCors {
+            Departure::note(Departure::UserWithoutCors, &mut self.verdict.departures);
+        }
+        if foreign_user && (call.mode == Mode::Cors || self.rules == Rules::Chromium) {
             let text = "the redirect leads to a URL with a user in it";
             let failure = Failure::new(Block::RedirectContainsCredentials, "", text);
             return Err(self.fail(Aspect::Redirect, false, failure));
         }
+        Ok(())
+    }
+
+    /// What a redirect makes of the request.
+    fn change(&mut self, answer: &Answer, leaves_origin: bool, leaves_page: bool) {
         let becomes_get = match answer.status {
             301 | 302 => self.method == "POST",
             303 => !matches!(self.method.as_str(), "GET" | "HEAD"),
@@ -331,12 +276,15 @@ impl Walker<'_> {
             let of_body = ["content-encoding", "content-language", "content-location", "content-type"];
             self.headers.retain(|(name, _)| !of_body.contains(&&**name));
         }
-        // Fetch, "HTTP-redirect fetch": what was meant for one origin is not for the next.
-        if origin_of(url).is_none_or(|here| here != there) {
+        if leaves_origin {
+            // What was meant for one origin is not for the next.
             self.headers.retain(|(name, _)| name != "authorization");
         }
-        self.pass_or(Aspect::Redirect, false, Ok(()), format!("{} to {next}", answer.status))?;
-        Ok(Some(next))
+        if leaves_page && self.headers.iter().any(|(name, _)| safelist::is_hint(name)) {
+            Departure::note(Departure::RedirectedHint, &mut self.verdict.departures);
+            let keeps = self.rules == Rules::Standard;
+            self.headers.retain(|(name, _)| keeps || !safelist::is_hint(name));
+        }
     }
 
     fn readable(&self, answer: &Answer) -> Reads {
@@ -381,10 +329,11 @@ impl Walker<'_> {
     }
 }
 
-/// Where a redirect leads (RFC 9110 §15.4).
-fn location(answer: &Answer) -> Option<String> {
-    let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-    answer.get("location").filter(|location| redirects && !location.is_empty())
+/// Fetch, "no-CORS-safelisted request-header".
+fn is_safe_without_cors(rules: Rules, header: &(String, String)) -> bool {
+    let known = ["accept", "accept-language", "content-language", "content-type"];
+    let found = safelist::find_unsafe(rules, std::slice::from_ref(header), &mut Vec::new());
+    known.contains(&&*header.0) && found.names.is_empty()
 }
 
 /// Headers by which a forbidden method could be smuggled (Fetch, "forbidden request-header").

@@ -2,7 +2,14 @@
 
 use std::fmt;
 
+use super::url::Url;
 use crate::names::{self, NORMALIZED_METHODS};
+
+const ORIGIN: &str = "write scheme and host, as in https://shop.example, or null for a sandboxed frame";
+const URL: &str = "write all of it, as in https://api.shop.example/orders/7";
+const USER: &str = "leave the user out, or send it in an authorization header";
+const METHOD: &str = "write one word, as in PUT";
+const HEADER: &str = "write a name, or a name and a value, as in \"x-cart: 7\"";
 
 /// A script's call: `fetch(url, …)` on a page of `origin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +55,25 @@ pub enum Mode {
 
 /// Why this is no call that a script could make.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallError(String);
+pub struct CallError {
+    what: String,
+    help: &'static str,
+}
+
+impl CallError {
+    fn new(what: impl Into<String>, help: &'static str) -> CallError {
+        CallError { what: what.into(), help }
+    }
+
+    /// What to write instead.
+    pub fn help(&self) -> &'static str {
+        self.help
+    }
+}
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
@@ -66,14 +87,18 @@ impl Call {
     pub fn new(origin: &str, url: &str) -> Result<Call, CallError> {
         let page = match origin {
             "null" => "null".to_owned(),
-            _ => origin_of(origin).ok_or_else(|| CallError(format!("`{origin}` is no origin")))?,
+            _ => {
+                origin_of(origin).ok_or_else(|| CallError::new(format!("`{origin}` is no origin"), ORIGIN))?
+            }
         };
-        if origin_of(url).is_none() {
-            return Err(CallError(format!("`{url}` is no absolute URL")));
+        let target = Url::parse(url).filter(Url::has_host);
+        let target = target.ok_or_else(|| CallError::new(format!("`{url}` is no absolute URL"), URL))?;
+        if target.has_user() {
+            return Err(CallError::new("browsers refuse to call a URL with a user in it", USER));
         }
         Ok(Call {
             origin: page,
-            url: url.split('#').next().unwrap_or(url).to_owned(),
+            url: target.to_string(),
             method: "GET".into(),
             headers: Vec::new(),
             credentials: Credentials::SameOrigin,
@@ -88,7 +113,7 @@ impl Call {
     /// When it is no token.
     pub fn method(mut self, method: &str) -> Result<Call, CallError> {
         if !names::is_token(method.as_bytes()) {
-            return Err(CallError(format!("`{method}` is no method")));
+            return Err(CallError::new(format!("`{method}` is no method"), METHOD));
         }
         let upper = method.to_ascii_uppercase();
         self.method = if NORMALIZED_METHODS.contains(&upper.as_str()) { upper } else { method.to_owned() };
@@ -102,9 +127,9 @@ impl Call {
     pub fn header(mut self, line: &str) -> Result<Call, CallError> {
         let (name, value) = line.split_once(':').unwrap_or((line, "1"));
         let value = value.trim_matches([' ', '\t', '\r', '\n']);
-        let bad = |byte: u8| matches!(byte, 0 | b'\r' | b'\n');
-        if !names::is_token(name.as_bytes()) || value.bytes().any(bad) {
-            return Err(CallError(format!("`{line}` is no header")));
+        let bad = |c: char| matches!(c, '\0' | '\r' | '\n' | '\u{100}'..);
+        if !names::is_token(name.as_bytes()) || value.contains(bad) {
+            return Err(CallError::new(format!("`{line}` is no header"), HEADER));
         }
         self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         Ok(self)
@@ -119,7 +144,7 @@ impl std::str::FromStr for Credentials {
             "omit" => Ok(Credentials::Omit),
             "same-origin" => Ok(Credentials::SameOrigin),
             "include" => Ok(Credentials::Include),
-            _ => Err(CallError(format!("`{text}` is neither omit, same-origin nor include"))),
+            _ => Err(CallError::new(format!("`{text}` is neither omit, same-origin nor include"), "")),
         }
     }
 }
@@ -132,7 +157,7 @@ impl std::str::FromStr for Mode {
             "cors" => Ok(Mode::Cors),
             "no-cors" => Ok(Mode::NoCors),
             "same-origin" => Ok(Mode::SameOrigin),
-            _ => Err(CallError(format!("`{text}` is neither cors, no-cors nor same-origin"))),
+            _ => Err(CallError::new(format!("`{text}` is neither cors, no-cors nor same-origin"), "")),
         }
     }
 }
@@ -148,6 +173,13 @@ pub struct Sent {
     pub headers: Vec<(String, String)>,
     /// Whether it asks for permission.
     pub is_preflight: bool,
+}
+
+impl Sent {
+    /// The headers as they go over the wire: a byte for each character.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
+        self.headers.iter().map(|(name, value)| (&**name, bytes_of(value)))
+    }
 }
 
 /// What comes back, without its body.
@@ -170,46 +202,12 @@ impl Answer {
 
 /// The origin of a URL as browsers write it; nothing for what is no URL with a host.
 pub(crate) fn origin_of(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or(rest);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
-    if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.bytes().all(valid) || host.is_empty()
-    {
-        return None;
-    }
-    let default = match &*scheme {
-        "http" => ":80",
-        "https" => ":443",
-        _ => "",
-    };
-    let host = host.strip_suffix(default).filter(|_| !default.is_empty()).unwrap_or(&host);
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>^|%\"`{}".contains(c);
-    (!host.is_empty() && !host.contains(odd)).then(|| format!("{scheme}://{host}"))
+    Url::parse(url).filter(Url::has_host).map(|url| url.origin())
 }
 
-/// Where a `Location` leads from `url`.
-pub(crate) fn resolve(url: &str, location: &str) -> String {
-    if location.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)) {
-        return location.to_owned();
-    }
-    let scheme_end = url.find("://").map_or(0, |at| at + 3);
-    if let Some(rest) = location.strip_prefix("//") {
-        return format!("{}{rest}", &url[..scheme_end]);
-    }
-    let path = url[scheme_end..].find(['/', '?', '#']).map_or(url.len(), |at| scheme_end + at);
-    if location.starts_with('/') {
-        return format!("{}{location}", &url[..path]);
-    }
-    let before_query = url[path..].find(['?', '#']).map_or(url.len(), |at| path + at);
-    let folder = url[path..before_query].rfind('/').map_or(path, |at| path + at);
-    format!("{}/{location}", &url[..folder])
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+/// The bytes of a header's value as they are sent: one for each character.
+pub(crate) fn bytes_of(value: &str) -> Vec<u8> {
+    value.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect()
 }
 
 #[cfg(test)]
@@ -228,22 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_relative_to_its_url() {
-        let from = "https://a.example/b/c?d";
-        assert_eq!(resolve(from, "/x"), "https://a.example/x");
-        assert_eq!(resolve(from, "x"), "https://a.example/b/x");
-        assert_eq!(resolve(from, "//b.example/x"), "https://b.example/x");
-        assert_eq!(resolve(from, "http://b.example/"), "http://b.example/");
-        assert_eq!(resolve("https://a.example", "x"), "https://a.example/x");
-    }
-
-    #[test]
     fn a_call_is_spelled_as_browsers_do() {
         let call = Call::new("https://Shop.example", "https://api.shop.example/#x").expect("a call");
         let call = call.method("put").expect("a method").header("X-Cart:  7 ").expect("a header");
         assert_eq!((call.method.as_str(), call.url.as_str()), ("PUT", "https://api.shop.example/"));
         assert_eq!(call.headers, [("x-cart".to_owned(), "7".to_owned())]);
         assert_eq!(call.method("patch").expect("a method").method, "patch");
-        assert!(Call::new("shop.example", "https://a.example").is_err());
+        for (origin, url) in
+            [("shop.example", "https://a.example"), ("https://a.example", "https://me@b.example")]
+        {
+            assert!(Call::new(origin, url).is_err(), "{origin} {url}");
+        }
+        let call = Call::new("null", "https://a.example").expect("a call");
+        assert!(call.clone().header("x: é").is_ok() && call.header("x: €").is_err());
     }
 }

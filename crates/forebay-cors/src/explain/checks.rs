@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::call::{Answer, Credentials};
 use super::departure::{Departure, Rules};
+use super::url::Url;
 use crate::names::{self, SAFELISTED_METHODS};
 
 /// Why a browser blocks a call.
@@ -58,7 +59,8 @@ pub enum Block {
     NoCorsMethod,
     /// More than twenty redirects; `ERR_TOO_MANY_REDIRECTS`.
     TooManyRedirects,
-    /// The answer redirects to what is no URL; `ERR_INVALID_REDIRECT`.
+    /// The answer redirects to what is no URL, or to one that nobody follows; `ERR_INVALID_REDIRECT`,
+    /// `ERR_UNSAFE_REDIRECT` or `ERR_UNKNOWN_URL_SCHEME`.
     InvalidRedirect,
 }
 
@@ -143,7 +145,7 @@ pub(super) fn check_origin(origin: &str, credentials: Credentials, answer: &Answ
         (Block::WildcardOriginNotAllowed, ", which never goes with credentials")
     } else if value.contains([' ', ',']) {
         (Block::MultipleAllowOriginValues, ", and only one value is allowed")
-    } else if value != "null" && !looks_like_url(&value) {
+    } else if value != "null" && Url::parse(&value).is_none() {
         (Block::InvalidAllowOriginValue, ", which is no origin")
     } else {
         (Block::AllowOriginMismatch, ", another origin")
@@ -164,17 +166,6 @@ pub(super) fn check_credentials(answer: &Answer) -> Result<(), Failure> {
             Err(Failure::new(Block::InvalidAllowCredentials, "", text))
         }
     }
-}
-
-/// Whether Chromium's URL parser would take it, which decides between two names of the same failure.
-fn looks_like_url(value: &str) -> bool {
-    let Some((scheme, rest)) = value.split_once(':') else { return false };
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    let special =
-        ["http", "https", "ws", "wss", "ftp"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    let host = rest.trim_start_matches(['/', '\\']);
-    valid && (!special || super::call::origin_of(&format!("{scheme}://{host}")).is_some())
 }
 
 pub(super) fn check_status(answer: &Answer) -> Result<(), Failure> {
@@ -211,6 +202,9 @@ pub(super) fn check_method(method: &str, credentials: Credentials, answer: &Answ
     let near = allowed.iter().find(|allowed| allowed.eq_ignore_ascii_case(method));
     let text = match near {
         Some(near) => format!("{name} has {near}, and methods are case-sensitive: the script sends {method}"),
+        None if allowed.is_empty() => {
+            format!("the answer names no method in {name}, and {method} needs to be")
+        }
         None => format!("{method} is not in {name}: \"{}\"", allowed.join(", ")),
     };
     Err(Failure::new(Block::MethodDisallowedByPreflightResponse, method, text))
@@ -254,6 +248,7 @@ pub(super) fn check_headers(
         let shown = answer.get(name).unwrap_or_default();
         let text = match any {
             true => format!("`*` in {name} does not cover {asked}"),
+            false if shown.is_empty() => format!("the answer has no {name}, and {asked} needs to be in it"),
             false => format!("{asked} is not in {name}: \"{shown}\""),
         };
         return Err(Failure::new(Block::HeaderDisallowedByPreflightResponse, asked.clone(), text));

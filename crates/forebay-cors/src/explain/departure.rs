@@ -18,22 +18,34 @@ pub enum Departure {
     AuthorizationWildcard,
     /// Client hints set by a script.
     ClientHint,
-    /// Letter case of a range's unit.
-    RangeCase,
+    /// Letter case of a range's unit, and its largest position.
+    Range,
     /// The same header set twice.
     RepeatedHeader,
     /// How long a preflight is remembered.
     MaxAge,
+    /// `Location` without a value.
+    EmptyLocation,
+    /// Client hints on the way to another origin.
+    RedirectedHint,
+    /// `User-Agent` set by a script.
+    UserAgent,
+    /// A redirect to a URL with a user, in mode `no-cors`.
+    UserWithoutCors,
 }
 
 impl Departure {
     /// All of them.
-    pub const ALL: [Departure; 5] = [
+    pub const ALL: [Departure; 9] = [
         Departure::AuthorizationWildcard,
         Departure::ClientHint,
-        Departure::RangeCase,
+        Departure::Range,
         Departure::RepeatedHeader,
         Departure::MaxAge,
+        Departure::EmptyLocation,
+        Departure::RedirectedHint,
+        Departure::UserAgent,
+        Departure::UserWithoutCors,
     ];
 
     /// What Chromium does, and what the standard says.
@@ -45,14 +57,27 @@ impl Departure {
             Departure::ClientHint => {
                 "Chromium asks no permission for client hints such as save-data and dpr; the standard does"
             }
-            Departure::RangeCase => {
-                "Chromium takes `bytes` of a range in any letter case; the standard in lower case only"
+            Departure::Range => {
+                "Chromium takes `bytes` of a range in any letter case and positions below 2^63; the standard takes lower \
+                 case and any position"
             }
             Departure::RepeatedHeader => {
                 "Chromium joins headers of one name before it measures them; the standard measures each"
             }
             Departure::MaxAge => {
                 "Chromium remembers a preflight for two hours at most; the standard leaves the limit open"
+            }
+            Departure::EmptyLocation => {
+                "Chromium takes an empty Location for none; the standard follows it back to where it came from"
+            }
+            Departure::RedirectedHint => {
+                "Chromium drops client hints when it is redirected to any origin but the page's; the standard keeps them"
+            }
+            Departure::UserWithoutCors => {
+                "Chromium follows no redirect to a URL with a user in it; the standard does in mode no-cors"
+            }
+            Departure::UserAgent => {
+                "Chromium drops user-agent; the standard lets scripts set it, with permission"
             }
         }
     }

@@ -4,9 +4,10 @@
 use serde_json::Value;
 use thiserror::Error;
 
+use super::Inquiry;
 use super::call::{Answer, Call, Credentials, Sent, origin_of};
 use super::report::Report;
-use super::{Inquiry, call};
+use super::url::Url;
 use crate::names;
 
 /// Recordings with bodies grow; this much still fits in memory many times over.
@@ -116,8 +117,10 @@ fn call_of(made: &Entry, before: &[Entry], credentials: Credentials) -> Option<C
     // The target of a redirect belongs to the call that was redirected.
     let leads_here = |entry: &Entry| {
         let location = entry.answer.get("location");
+        let from = Url::parse(&entry.url);
+        let leads = |location: &String| from.as_ref().and_then(|from| from.join(location));
         (300..400).contains(&entry.answer.status)
-            && location.is_some_and(|location| call::resolve(&entry.url, &location) == made.url)
+            && location.as_ref().and_then(leads).is_some_and(|next| next.to_string() == made.url)
     };
     if before.iter().any(leads_here) {
         return None;

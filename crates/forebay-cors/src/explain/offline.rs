@@ -4,11 +4,11 @@
 use forebay_config::{Origin, Place, Spanned};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::browser::Aspect;
 use super::call::{Answer, Call, Credentials, Sent};
 use super::checks::Block;
 use super::departure::Rules;
 use super::report::Report;
+use super::verdict::Aspect;
 use super::{Inquiry, advice, safelist};
 use crate::names;
 use crate::origin::OriginPattern;
@@ -30,11 +30,13 @@ pub struct Configured<'a> {
 impl Configured<'_> {
     /// What a browser makes of a call to a route with this policy whose service answers 200.
     pub fn explain(&self, call: &Call) -> Report {
-        let policy = Policy::new(self.settings);
+        // A shadow would answer like a service without CORS; what is asked is what it will say.
+        let policy = Policy::new(&CorsSettings { shadow: false, ..self.settings.clone() });
         let answered = Inquiry::new(call.clone()).run(|sent| Some(answer(&policy, sent)));
         // A policy answers everything; an inquiry that it left open would be one without an answer.
         let mut report = answered.unwrap_or_else(|_| Report::unanswered(call.clone()));
         report.policy = Some(self.name.to_owned());
+        report.shadow = self.settings.shadow;
         self.name_lines(&mut report);
         if report.is_blocked() {
             report.fix = self.fix(call);

@@ -5,9 +5,9 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::advice;
-use super::browser::{READABLE, Reads, Step, Verdict};
 use super::call::Call;
 use super::departure::Departure;
+use super::verdict::{READABLE, Reads, Step, Verdict};
 
 /// Width of the column with the names of the checks.
 const NAME_WIDTH: usize = 16;
@@ -25,6 +25,8 @@ pub struct Report {
     pub departures: Vec<Departure>,
     /// Of `[cors.NAME]`, when a policy answered.
     pub policy: Option<String>,
+    /// Whether that policy only watches: the verdict is what it would come to without `shadow`.
+    pub shadow: bool,
     /// Lines of that table that would let the call through.
     pub fix: Vec<String>,
     /// What to change in the script, or at a server that is not ours.
@@ -39,7 +41,7 @@ impl Report {
         }
         let blocked = chromium.blocked.as_ref().or(standard.blocked.as_ref());
         let advice = blocked.map(|(block, detail)| advice::of_server(&call, *block, detail));
-        Report { call, chromium, standard, departures, policy: None, fix: Vec::new(), advice }
+        Report { call, chromium, standard, departures, policy: None, shadow: false, fix: Vec::new(), advice }
     }
 
     pub(super) fn unanswered(call: Call) -> Report {
@@ -82,6 +84,7 @@ impl Report {
             "method": self.call.method,
             "url": self.call.url,
             "policy": self.policy,
+            "shadow": self.shadow,
             "blocked": self.is_blocked(),
             "chromium": verdict_json(&self.chromium),
             "standard": verdict_json(&self.standard),
@@ -159,6 +162,13 @@ impl fmt::Display for Report {
             let hidden: Vec<&str> =
                 hidden.iter().filter(|name| is_telling(name)).map(|name| &**name).collect();
             line(f, "hidden", &hidden.join(", "))?;
+        }
+        if self.shadow {
+            line(
+                f,
+                "shadow",
+                "the policy blocks nothing yet: until then the service decides, ask with --live",
+            )?;
         }
         for departure in &self.departures {
             line(f, "departure", departure.text())?;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::call::bytes_of;
 use super::departure::{Departure, Rules};
 use crate::names;
 
@@ -96,7 +97,7 @@ pub(crate) fn find_unsafe(
         cause(Rules::Standard, name, value).is_some() != cause(Rules::Chromium, name, value).is_some()
     };
     for (name, _) in headers.iter().filter(differs) {
-        let departure = if name == "range" { Departure::RangeCase } else { Departure::ClientHint };
+        let departure = if name == "range" { Departure::Range } else { Departure::ClientHint };
         Departure::note(departure, departures);
     }
     Unsafe { names, causes }
@@ -115,7 +116,7 @@ fn judge(headers: &[(String, String)], rules: Rules) -> (Vec<String>, Vec<Cause>
             }
             None => {
                 safe.push(name.clone());
-                bytes += value.len();
+                bytes += value.chars().count();
             }
         }
     }
@@ -142,7 +143,7 @@ fn joined(headers: &[(String, String)]) -> Vec<(String, String)> {
 
 fn cause(rules: Rules, name: &str, value: &str) -> Option<Cause> {
     let named = || name.to_owned();
-    let bytes = value.as_bytes();
+    let bytes = bytes_of(value);
     let first = |bad: fn(u8) -> bool| {
         let at = bytes.iter().position(|&byte| bad(byte))?;
         Some(Cause::Byte { name: named(), byte: bytes[at], at })
@@ -193,14 +194,22 @@ fn is_simple_range(rules: Rules, value: &str) -> bool {
         return false;
     };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = |text: &str| text.parse::<u64>().ok();
     if from.is_empty() || !digits(from) || !digits(to) {
         return false;
     }
-    to.is_empty() || number(from).zip(number(to)).is_some_and(|(from, to)| from <= to)
+    // The standard knows no largest number.
+    let number = |text: &str| (text.trim_start_matches('0').len(), text.trim_start_matches('0').to_owned());
+    let fits = |text: &str| rules == Rules::Standard || text.is_empty() || text.parse::<i64>().is_ok();
+    fits(from) && fits(to) && (to.is_empty() || number(from) <= number(to))
 }
 
-/// Headers that Chromium adds itself, and therefore lets scripts set.
+/// Headers that Chromium adds itself where a server asks for them.
+pub(super) fn is_hint(name: &str) -> bool {
+    let known = ["device-memory", "downlink", "dpr", "ect", "rtt", "viewport-width", "width"];
+    known.contains(&name)
+}
+
+/// Those, and one more, that it therefore lets scripts set.
 fn is_safe_hint(name: &str, value: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match name {

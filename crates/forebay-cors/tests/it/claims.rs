@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use forebay_cors::explain::{Call, Credentials, Rules, Walk, walk};
-use forebay_cors::{Ask, Decision, Kind, Outcome, Policy, Verdict};
+use forebay_cors::{Ask, Decision, Kind, Outcome, Policy, Reason, Verdict};
 use http::HeaderMap;
 use proptest::collection::vec;
 use proptest::option;
@@ -40,6 +40,19 @@ const ORIGINS: &[&str] = &[
     "http://c.example",
     "https://evil.test",
     "https://octo.github.io",
+    "https://api.test",
+];
+/// What a service may say of CORS by itself.
+const SERVICES: &[(&str, &str)] = &[
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-origin", "https://evil.test"),
+    ("access-control-allow-credentials", "true"),
+    ("access-control-allow-methods", "*"),
+    ("access-control-allow-headers", "*"),
+    ("access-control-allow-private-network", "true"),
+    ("timing-allow-origin", "*"),
+    ("vary", "accept-encoding"),
+    ("vary", "cookie"),
 ];
 const METHODS: &[&str] = &["*", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "PURGE"];
 const HEADERS: &[&str] = &["*", "authorization", "content-type", "x-a", "x-b"];
@@ -69,12 +82,12 @@ fn table() -> impl Strategy<Value = String> {
         subsequence(HEADERS, 0..4),
         subsequence(&["etag", "*"][..], 0..2),
     );
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (lists, flags).prop_map(
-        |((origins, methods, headers, expose), (credentials, debug, network, override_all))| {
+        |((origins, methods, headers, expose), (credentials, debug, network, timing, override_all))| {
             let mut table = format!(
                 "origins = [{}]\nmethods = [{}]\nheaders = [{}]\nexpose = [{}]\ncredentials = {credentials}\n\
-             debug = {debug}\nprivate_network = {network}\n",
+             debug = {debug}\nprivate_network = {network}\ntiming_allow_origin = {timing}\n",
                 quoted(&origins),
                 quoted(&methods),
                 quoted(&headers),
@@ -116,7 +129,16 @@ fn ask(method: &str) -> Ask<'_> {
 
 /// What was decided, and the response's fields.
 fn respond(policy: &Policy, method: &str, request: &HeaderMap) -> (Outcome, Kind, HeaderMap) {
-    let mut response = HeaderMap::new();
+    respond_to(policy, method, request, HeaderMap::new())
+}
+
+/// The same where a service said something already.
+fn respond_to(
+    policy: &Policy,
+    method: &str,
+    request: &HeaderMap,
+    mut response: HeaderMap,
+) -> (Outcome, Kind, HeaderMap) {
     let decision: Decision = match policy.decide(&ask(method), request) {
         Verdict::Answer(preflight) => {
             preflight.edits().apply(&mut response);
@@ -136,18 +158,30 @@ fn is_listed(table: &str, origin: &str) -> bool {
     let patterns = list.split('"').skip(1).step_by(2);
     patterns.into_iter().any(|pattern| match pattern {
         "*" => true,
-        "https://*.a.example" => origin
-            .strip_prefix("https://")
-            .is_some_and(|host| host.ends_with(".a.example") && host.len() > 10),
-        "https://*.github.io" => origin.starts_with("https://") && origin.ends_with(".github.io"),
-        "https://*.example.com:*" => {
-            let host = origin.strip_prefix("https://").unwrap_or_default();
-            host.split(':').next().is_some_and(|host| host.ends_with(".example.com"))
-        }
-        "http://localhost:*" => origin == "http://localhost" || origin.starts_with("http://localhost:"),
-        "http://[::1]:*" => origin == "http://[::1]" || origin.starts_with("http://[::1]:"),
+        "https://*.a.example" => is_below(origin, ".a.example", false),
+        "https://*.github.io" => is_below(origin, ".github.io", false),
+        "https://*.example.com:*" => is_below(origin, ".example.com", true),
+        "http://localhost:*" => origin.strip_prefix("http://localhost").is_some_and(is_port),
+        "http://[::1]:*" => origin.strip_prefix("http://[::1]").is_some_and(is_port),
         exact => exact == origin,
     })
+}
+
+/// Whether this is a subdomain with TLS, spelled as browsers spell it.
+fn is_below(origin: &str, domain: &str, any_port: bool) -> bool {
+    let Some(rest) = origin.strip_prefix("https://") else { return false };
+    let (host, port) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+    };
+    let names = host.strip_suffix(domain).is_some_and(|below| below.split('.').all(label));
+    names && if any_port { is_port(port) } else { port.is_empty() }
+}
+
+/// Nothing, or a colon and a number.
+fn is_port(text: &str) -> bool {
+    let number = |digits: &str| digits.parse::<u16>().is_ok_and(|port| port.to_string() == digits);
+    text.is_empty() || text.strip_prefix(':').is_some_and(number)
 }
 
 proptest! {
@@ -158,9 +192,12 @@ proptest! {
             select(ORIGINS).prop_map(str::to_owned),
             "(https?://)?[a-z*.\\[\\]:/@0-9]{0,24}",
             "https://[a-zA-Z\\-./\u{0}\u{7f}\" ]{0,8}\\.a\\.example(:[0-9]{0,6})?",
+            "https://[a-z]{0,2}\\.example\\.com(:[0-9a]{0,6})?",
+            "http://localhost(:[0-9a]{0,6}|[.a-z]{0,3})?",
         ],
         method in select(CALLED),
         preflight in any::<bool>(),
+        said in subsequence(SERVICES, 0..4),
     ) {
         let (Some(policy), Ok(value)) = (policy(&table), http::HeaderValue::from_str(&origin)) else {
             return Ok(());
@@ -170,7 +207,21 @@ proptest! {
         if preflight {
             request.insert("access-control-request-method", "PUT".parse().expect("a value"));
         }
-        let (.., response) = respond(&policy, if preflight { "OPTIONS" } else { method }, &request);
+        let sent = if preflight { "OPTIONS" } else { method };
+        let (outcome, _, response) = respond_to(&policy, sent, &request, fields(&said));
+        // Every way of saying yes to somebody who was denied, whatever the service behind says.
+        let denied = matches!(outcome, Outcome::Denied(Reason::OriginNotAllowed | Reason::OriginMalformed));
+        // `*` covers whoever has a name.
+        let covered = ORIGINS.contains(&&*origin) && (origin != "null" || table.contains("\"null\""));
+        prop_assert!(!covered || denied != is_listed(&table, &origin) || outcome == Outcome::NotCors, "{origin}: {outcome} by {table}");
+        if denied {
+            // What is said to all alike, and so by caches, names another origin, or `*` to one that is none.
+            let open = policy.is_static() && !preflight;
+            let allowed = response.get("access-control-allow-origin");
+            prop_assert!(allowed.is_none_or(|allowed| open && *allowed != *origin), "{origin}: {allowed:?} by {table}");
+            prop_assert!(open || response.get("access-control-allow-credentials").is_none());
+            prop_assert!(response.get("access-control-allow-private-network").is_none());
+        }
         for name in ["access-control-allow-origin", "timing-allow-origin"] {
             if response.get(name).is_some_and(|allowed| allowed.as_bytes() == origin.as_bytes()) {
                 prop_assert!(is_listed(&table, &origin), "{origin} by {table}");
@@ -229,20 +280,18 @@ proptest! {
     #[test]
     fn a_cache_that_honours_vary_serves_nobody_anothers_answer(
         table in table(),
-        requests in vec((select(&["GET", "HEAD", "POST"][..]), option::of(select(ORIGINS)), any::<bool>()), 1..12),
+        said in subsequence(SERVICES, 0..4),
+        requests in vec((select(&["GET", "HEAD", "POST"][..]), option::of(select(ORIGINS))), 1..12),
     ) {
         let Some(policy) = policy(&table) else { return Ok(()) };
         let mut cache = VaryCache::default();
-        for (method, origin, upstream_varies) in requests {
+        for (method, origin) in requests {
             let mut request = HeaderMap::new();
             if let Some(origin) = origin {
                 request.insert("origin", origin.parse().expect("a value"));
             }
             let fresh = || {
-                let mut response = HeaderMap::new();
-                if upstream_varies {
-                    response.insert("vary", "accept-encoding".parse().expect("a value"));
-                }
+                let mut response = fields(&said);
                 match policy.decide(&ask(method), &request) {
                     Verdict::Answer(_) => unreachable!("no preflight was sent"),
                     Verdict::Pass(decision) => policy.edits(&decision).apply(&mut response),
@@ -254,12 +303,55 @@ proptest! {
             prop_assert_eq!(grants(&served), expected, "{} {:?} by {}", method, origin, table);
         }
     }
+
+    #[test]
+    fn what_varies_says_so_and_what_does_not_is_silent(
+        table in table(),
+        method in select(&["GET", "HEAD", "POST", "PUT"][..]),
+        origins in (option::of(select(ORIGINS)), option::of(select(ORIGINS))),
+    ) {
+        let Some(policy) = policy(&table) else { return Ok(()) };
+        let answer = |origin: Option<&str>| {
+            let lines: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
+            respond(&policy, method, &fields(&lines)).2
+        };
+        let (one, other) = (answer(origins.0), answer(origins.1));
+        let varies = |answer: &HeaderMap| answer.get("vary").is_some_and(|value| value == "Origin");
+        prop_assert_eq!(varies(&one), varies(&other), "by {}", table);
+        prop_assert!(grants(&one) == grants(&other) || varies(&one) || !matches!(method, "GET" | "HEAD"), "{table}");
+        prop_assert_eq!(varies(&one), !policy.is_static());
+    }
+
+    #[test]
+    fn a_private_network_opens_to_those_alone_whom_the_policy_names(
+        table in table(),
+        origin in select(ORIGINS),
+        method in select(CALLED),
+        headers in subsequence(&["authorization", "content-type", "x-a", "x-c"][..], 0..3),
+    ) {
+        let Some(policy) = policy(&table) else { return Ok(()) };
+        let listed = headers.join(",");
+        let mut lines = vec![
+            ("origin", origin),
+            ("access-control-request-method", method),
+            ("access-control-request-private-network", "true"),
+        ];
+        lines.extend((!headers.is_empty()).then_some(("access-control-request-headers", &*listed)));
+        let (outcome, kind, response) = respond(&policy, "OPTIONS", &fields(&lines));
+        prop_assert_eq!(kind, Kind::Preflight);
+        let opened = response.get("access-control-allow-private-network").is_some();
+        prop_assert_eq!(opened, outcome == Outcome::Allowed, "{} by {}", origin, table);
+        prop_assert!(!opened || (table.contains("private_network = true\n") && is_listed(&table, origin)));
+    }
 }
 
 fn grants(response: &HeaderMap) -> Vec<String> {
     let mut grants: Vec<String> = response
         .iter()
-        .filter(|(name, _)| name.as_str().starts_with("access-control-") || name.as_str() == "forebay-cors")
+        .filter(|(name, _)| {
+            name.as_str().starts_with("access-control-")
+                || matches!(name.as_str(), "forebay-cors" | "timing-allow-origin")
+        })
         .map(|(name, value)| format!("{name}: {value:?}"))
         .collect();
     grants.sort();

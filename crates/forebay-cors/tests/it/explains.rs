@@ -35,6 +35,16 @@ fix: headers = ["authorization", "content-type", "x-cart"]
 }
 
 #[test]
+fn a_shadow_is_explained_by_what_it_would_say() {
+    let allowed = explain(&format!("{STOREFRONT}\nshadow = true"), &call("PUT", &["authorization"]));
+    assert!(!allowed.is_blocked() && allowed.shadow, "{allowed}");
+    let blocked = explain(&format!("{STOREFRONT}\nshadow = true"), &call("DELETE", &[]));
+    let note = "  shadow             the policy blocks nothing yet: until then the service decides, ask with --live\n";
+    assert!(blocked.is_blocked() && blocked.to_string().contains(note), "{blocked}");
+    assert_eq!(blocked.to_json()["shadow"], true);
+}
+
+#[test]
 fn a_call_that_works_says_what_can_be_read() {
     check(
         STOREFRONT,

@@ -3,6 +3,7 @@
 mod affinity;
 mod auth;
 mod bodies;
+mod browser;
 mod cors;
 mod departures;
 mod ejection;

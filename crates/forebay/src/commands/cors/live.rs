@@ -32,8 +32,8 @@ fn ask(sent: &Sent) -> Result<Answer, Message> {
         return Err(Message::new(format!("{} is no http or https URL", sent.url)));
     };
     let mut head = RequestHead::new(&sent.method, scheme, authority, &path);
-    for (name, value) in &sent.headers {
-        head.fields_mut().append(name, value.as_bytes());
+    for (name, value) in sent.lines() {
+        head.fields_mut().append(name, &value);
     }
     let unreachable = |error: &dyn std::error::Error| {
         Message::new(format!("{authority} cannot be asked: {}", whole(error)))

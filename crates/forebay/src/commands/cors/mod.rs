@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use forebay_config::{Disk, Files, Loaded};
-use forebay_cors::explain::{Call, Configured as Policy, Credentials, Mode, Report, har};
+use forebay_cors::explain::{Call, CallError, Configured as Policy, Credentials, Mode, Report, har};
 use forebay_cors::{DeniedCall, DeniedCalls, suggest};
 use forebay_gateway::plan::Plan;
 use forebay_gateway::stage;
@@ -104,7 +104,7 @@ impl From<Message> for Failed {
 }
 
 fn explain_call(arguments: &ExplainArguments) -> Result<ExitCode, Failed> {
-    let call = call(arguments).map_err(Message::new)?;
+    let call = call(arguments)?;
     let report = if arguments.live { live::explain(call)? } else { offline(call, &arguments.configured)? };
     if arguments.json {
         say!("{:#}", report.to_json());
@@ -114,14 +114,15 @@ fn explain_call(arguments: &ExplainArguments) -> Result<ExitCode, Failed> {
     Ok(ExitCode::from(report.exit_code()))
 }
 
-fn call(arguments: &ExplainArguments) -> Result<Call, String> {
+fn call(arguments: &ExplainArguments) -> Result<Call, Message> {
     let (Some(origin), Some(url)) = (&arguments.origin, &arguments.url) else {
-        return Err("a call needs --origin and a URL".to_owned());
+        return Err(Message::new("a call needs --origin and a URL"));
     };
+    let message = |error: CallError| Message::new(error.to_string()).help(error.help());
     let call = Call::new(origin, url).and_then(|call| call.method(&arguments.method));
-    let mut call = call.map_err(|error| error.to_string())?;
+    let mut call = call.map_err(message)?;
     for header in &arguments.headers {
-        call = call.header(header).map_err(|error| error.to_string())?;
+        call = call.header(header).map_err(message)?;
     }
     call.credentials = arguments.credentials;
     call.mode = arguments.mode;

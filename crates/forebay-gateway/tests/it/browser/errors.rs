@@ -1,0 +1,99 @@
+//! Forebay's own errors, as scripts of pages get to see them.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use forebay_testkit::{RunningGateway, Upstream};
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+
+/// Where nobody listens.
+fn gone() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket")
+}
+
+/// One error, and what a script does to meet it.
+struct Meets {
+    status: u16,
+    kind: &'static str,
+    method: &'static str,
+    path: &'static str,
+    body: Option<&'static str>,
+}
+
+/// The errors of a route's whole way. Another stage that refuses gets its line here, and its route below.
+const ERRORS: &[Meets] = &[
+    Meets { status: 404, kind: "no-route", method: "GET", path: "/nowhere", body: None },
+    Meets {
+        status: 413,
+        kind: "body-too-large",
+        method: "PUT",
+        path: "/small",
+        body: Some("more than ten bytes"),
+    },
+    Meets { status: 502, kind: "upstream-unreachable", method: "GET", path: "/gone", body: None },
+    // Its service is down; the preflight of this method is answered all the same.
+    Meets { status: 502, kind: "upstream-unreachable", method: "PUT", path: "/gone", body: None },
+    Meets { status: 503, kind: "circuit-open", method: "GET", path: "/failing", body: None },
+    Meets { status: 504, kind: "upstream-timeout", method: "GET", path: "/silent", body: None },
+];
+
+fn gateway(failing: &Upstream, silent: &Upstream) -> RunningGateway {
+    let route = |name: &str, more: &str| {
+        format!("[[route]]\nmatch = \"/{name}\"\nservice = \"{name}\"\ncors = \"shop\"\n{more}\n")
+    };
+    let service = |name: &str, address: SocketAddr, more: &str| {
+        format!("[service.{name}]\nendpoints = \"{address}\"\nretry = {{ attempts = 1 }}\n{more}\n")
+    };
+    let breaker = "eject = { errors = 100 }\nbreaker = { failures = \"50%\", attempts = 5, open = \"1m\" }";
+    RunningGateway::start(&format!(
+        "[gateway]\ncors = \"shop\"\n{}{}{}{}{}{}{}{}\
+         [cors.shop]\norigins = [\"https://shop.example\"]\nmethods = [\"GET\", \"PUT\"]\ncredentials = true\n",
+        service("small", failing.address(), ""),
+        service("gone", gone(), ""),
+        service("failing", failing.address(), breaker),
+        service("silent", silent.address(), ""),
+        route("small", "max_body = \"10B\""),
+        route("gone", ""),
+        route("failing", ""),
+        route("silent", "timeout = \"100ms\""),
+    ))
+}
+
+#[test]
+fn errors_are_read_by_pages_that_are_allowed_and_by_no_others() {
+    let failing = Upstream::answering("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n");
+    let silent = Upstream::start(|connection| connection.hang());
+    let gateway = gateway(&failing, &silent);
+    for _ in 0..5 {
+        gateway.client().ask("GET /failing HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let mut stage = Stage::new();
+    let ask = |stage: &mut Stage, origin: &str, meets: &Meets| {
+        let url = format!("http://gateway.localhost:{}{}", gateway.address().port(), meets.path);
+        let options = json!({"method": meets.method, "body": meets.body, "credentials": "include"});
+        let script = format!(
+            "fetch({url:?}, {options}).then(async response => [response.status, await response.json()], error => String(error))"
+        );
+        stage.evaluate(origin, &script)
+    };
+    for meets in ERRORS {
+        let line = format!("{} {}", meets.method, meets.path);
+        let read: Value = ask(&mut stage, "https://shop.example", meets);
+        assert_eq!(read[0], meets.status, "{line}: {read}");
+        let kind = format!("urn:forebay:problem:{}", meets.kind);
+        assert_eq!(
+            (&read[1]["type"], &read[1]["status"]),
+            (&kind.into(), &meets.status.into()),
+            "{line}: {read}"
+        );
+        for stranger in ["https://pr-7.preview.shop.example", "http://shop.example", "null"] {
+            assert_eq!(
+                ask(&mut stage, stranger, meets),
+                "TypeError: Failed to fetch",
+                "{line} from {stranger}"
+            );
+        }
+    }
+}
