@@ -234,3 +234,16 @@ fn a_decision_allocates_nothing() {
     }
     assert!(allocation_counter::measure(|| drop(fields(&[put]))).count_total > 0, "the counter counts");
 }
+
+#[test]
+fn a_wildcard_is_not_told_to_those_whom_it_does_not_cover() {
+    let asked = [
+        ("origin", "https://shop.example"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "authorization"),
+    ];
+    let (outcome, answer) = preflight(&policy("origins = [\"*\"]\nheaders = [\"*\", \"x-a\"]"), &asked);
+    assert_eq!(outcome, Outcome::Denied(Reason::HeaderNotAllowed));
+    // Chromium would take `*` for a permission here.
+    assert!(answer.contains("access-control-allow-headers: x-a\n"), "{answer}");
+}

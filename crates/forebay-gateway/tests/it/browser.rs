@@ -2,6 +2,7 @@
 
 mod calls;
 mod errors;
+mod local_networks;
 mod policies;
 mod replies;
 mod servers;
@@ -21,8 +22,8 @@ use self::verdicts::{Explained, differences, explain_live, request_differences};
 
 /// Of the tests; the soak takes those that follow.
 const SEED: u64 = 20_261_128;
-/// Of either kind. Together they take a third of the time that the tests of a crate may.
-const CASES: usize = 400;
+/// Of either kind. Together they take a quarter of the time that the tests of a crate may.
+const CASES: usize = 300;
 /// Policies that a gateway has at a time.
 const POLICIES: usize = 60;
 /// Rounds of the soak, each with as many cases as the tests have.
@@ -54,7 +55,7 @@ impl Tally {
         let shown = disagreements.join("\n\n");
         assert!(disagreements.is_empty(), "{} disagree:\n{shown}", disagreements.len());
         // Enough of everything happened, or the test would show little.
-        assert!(verdicts.len() >= kinds && verdicts["allowed"] > 50, "{verdicts:?} {departures:?}");
+        assert!(verdicts.len() >= kinds && verdicts["allowed"] > CASES / 10, "{verdicts:?} {departures:?}");
     }
 }
 
@@ -83,7 +84,7 @@ fn policies(stage: &mut Stage, rng: &mut Rng, first: usize, tally: &mut Tally) {
 fn a_browser_and_explain_agree_about_servers() {
     let mut tally = Tally::default();
     servers(&mut Stage::new(), &mut Rng::with_seed(SEED), 0, &mut tally);
-    tally.finish(20);
+    tally.finish(18);
 }
 
 #[test]

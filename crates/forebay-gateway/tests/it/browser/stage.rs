@@ -92,11 +92,15 @@ pub(crate) struct Stage {
     _turn: MutexGuard<'static, ()>,
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// Waits until no other test has a browser.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Stage {
     pub(crate) fn new() -> Stage {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let script = Shared::default();
         let serve = |script: &Shared| {
             let script = script.clone();
