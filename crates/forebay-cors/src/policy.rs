@@ -146,8 +146,10 @@ impl Policy {
         let outcome = match found {
             Err(_) if is_own(origin, ask) => Outcome::NotCors,
             Err(reason) => Outcome::Denied(reason),
-            Ok(_) if !self.methods.allows(ask.method.as_bytes()) => Outcome::Denied(Reason::MethodNotAllowed),
-            Ok(_) => Outcome::Allowed,
+            Ok(_) if self.methods.allows(ask.method.as_bytes()) => Outcome::Allowed,
+            // A page of the very origin needs nobody's permission, whether or not the policy knows it.
+            Ok(_) if is_own(origin, ask) => Outcome::NotCors,
+            Ok(_) => Outcome::Denied(Reason::MethodNotAllowed),
         };
         let granted = match (found, outcome) {
             (_, Outcome::Allowed) if self.fixed_origin.is_some() => Granted::Nobody,

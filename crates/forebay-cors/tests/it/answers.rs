@@ -234,3 +234,47 @@ fn a_decision_allocates_nothing() {
     }
     assert!(allocation_counter::measure(|| drop(fields(&[put]))).count_total > 0, "the counter counts");
 }
+
+#[test]
+fn a_wildcard_is_not_told_to_those_whom_it_does_not_cover() {
+    let asked = [
+        ("origin", "https://shop.example"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "authorization"),
+    ];
+    let (outcome, answer) = preflight(&policy("origins = [\"*\"]\nheaders = [\"*\", \"x-a\"]"), &asked);
+    assert_eq!(outcome, Outcome::Denied(Reason::HeaderNotAllowed));
+    // Chromium would take `*` for a permission here.
+    assert!(answer.contains("access-control-allow-headers: x-a\n"), "{answer}");
+}
+
+#[test]
+fn a_second_list_of_headers_is_nobodys_permission() {
+    let asked = [
+        ("origin", "https://a.preview.shop.example"),
+        ("access-control-request-method", "PUT"),
+        ("access-control-request-headers", "x-evil"),
+        ("access-control-request-headers", "content-type"),
+    ];
+    let (outcome, answer) = preflight(&policy(STOREFRONT), &asked);
+    assert_eq!(outcome, Outcome::Denied(Reason::HeadersMalformed));
+    assert_eq!(answer, VARY);
+}
+
+#[test]
+fn a_private_network_is_spoken_of_only_when_asked_about() {
+    let table = format!("{STOREFRONT}\nprivate_network = true");
+    let asked = [("origin", "https://shop.example"), ("access-control-request-method", "PUT")];
+    let (outcome, answer) = preflight(&policy(&table), &asked);
+    assert_eq!(outcome, Outcome::Allowed);
+    assert!(!answer.contains("access-control-allow-private-network"), "{answer}");
+}
+
+#[test]
+fn a_page_of_the_very_origin_is_no_stranger_whatever_it_does() {
+    for origins in ["*", "https://api.example", "https://shop.example"] {
+        let table = format!("origins = [\"{origins}\"]");
+        let own = [("origin", "https://api.example")];
+        assert_eq!(actual(&policy(&table), "DELETE", &own, &[]).0, Outcome::NotCors, "{origins}");
+    }
+}

@@ -46,7 +46,7 @@ fn gateway(failing: &Upstream, silent: &Upstream) -> RunningGateway {
     let service = |name: &str, address: SocketAddr, more: &str| {
         format!("[service.{name}]\nendpoints = \"{address}\"\nretry = {{ attempts = 1 }}\n{more}\n")
     };
-    let breaker = "eject = { errors = 100 }\nbreaker = { failures = \"50%\", attempts = 5, open = \"1m\" }";
+    let breaker = "eject = { errors = 100 }\nbreaker = { failures = \"50%\", requests = 5, open = \"1m\" }";
     RunningGateway::start(&format!(
         "[gateway]\ncors = \"shop\"\n{}{}{}{}{}{}{}{}\
          [cors.shop]\norigins = [\"https://shop.example\"]\nmethods = [\"GET\", \"PUT\"]\ncredentials = true\n",

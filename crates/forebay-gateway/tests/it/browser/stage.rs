@@ -82,7 +82,8 @@ type Shared = Arc<Mutex<Script>>;
 /// See above.
 pub(crate) struct Stage {
     browser: Browser,
-    pages: Vec<Page>,
+    /// Opened when a call is made from them.
+    pages: Vec<Option<Page>>,
     /// Of the pages.
     pub(crate) origins: Vec<String>,
     pub(crate) server: Upstream,
@@ -92,11 +93,15 @@ pub(crate) struct Stage {
     _turn: MutexGuard<'static, ()>,
 }
 
-static TURN: Mutex<()> = Mutex::new(());
+/// Waits until no other test has a browser.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Stage {
     pub(crate) fn new() -> Stage {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let script = Shared::default();
         let serve = |script: &Shared| {
             let script = script.clone();
@@ -105,7 +110,7 @@ impl Stage {
         let server = Upstream::start(serve(&script));
         let secure = Upstream::start_tls(TestRoot::new(), serve(&script));
         let (plain, tls) = (server.address(), secure.address());
-        let mut browser = Browser::start(&[
+        let browser = Browser::start(&[
             ("shop.example:80", plain),
             ("shop.example:443", tls),
             ("shop.example:8443", tls),
@@ -121,20 +126,26 @@ impl Stage {
             &own,
             "null",
         ];
-        let url = |origin: &&str| match *origin {
-            "null" => "https://shop.example/sandboxed".to_owned(),
-            origin => format!("{origin}/page"),
-        };
-        let pages = origins.iter().map(|origin| browser.open(&url(origin))).collect();
         Stage {
             browser,
-            pages,
+            pages: vec![None; origins.len()],
             origins: origins.map(str::to_owned).into(),
             server,
             _secure: secure,
             script,
             _turn: turn,
         }
+    }
+
+    fn page(&mut self, number: usize) -> Page {
+        if let Some(page) = &self.pages[number] {
+            return page.clone();
+        }
+        let url = match &*self.origins[number] {
+            "null" => "https://shop.example/sandboxed".to_owned(),
+            origin => format!("{origin}/page"),
+        };
+        self.pages[number].insert(self.browser.open(&url)).clone()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -144,7 +155,8 @@ impl Stage {
     /// What an expression comes to in a page of this origin.
     pub(crate) fn evaluate(&mut self, origin: &str, expression: &str) -> Value {
         let page = self.origins.iter().position(|had| had == origin).expect("a page of that origin");
-        self.browser.evaluate(&self.pages[page], expression)
+        let page = self.page(page);
+        self.browser.evaluate(&page, expression)
     }
 
     /// Has the browser make every call.
@@ -159,7 +171,10 @@ impl Stage {
         for page in 0..self.pages.len() {
             let here: Vec<usize> = (0..cases.len()).filter(|&at| cases[at].page == page).collect();
             let calls: Vec<Value> = here.iter().map(|&at| cases[at].scripted.to_json()).collect();
-            let handle = self.pages[page].clone();
+            if here.is_empty() {
+                continue;
+            }
+            let handle = self.page(page);
             let script = format!("{SCRIPT}({}, {AT_A_TIME})", Value::from(calls));
             let results = self.browser.evaluate(&handle, &script);
             here.iter().enumerate().for_each(|(place, &at)| got[at] = results[place].clone());
