@@ -200,7 +200,10 @@ impl Handle {
         course.read.insert(name.to_owned(), found.version);
         let mut node = match read_node(&found.body, lease) {
             Ok(node) => node,
-            Err(error) => return Ok(telemetry::row_unreadable(name, &error)),
+            Err(error) => {
+                telemetry::row_unreadable(name, &error);
+                return Ok(());
+            }
         };
         node.confirmed = Some(now);
         if since.is_some() {

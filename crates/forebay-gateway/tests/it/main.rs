@@ -17,6 +17,7 @@ mod life;
 mod local_ports;
 mod malformed;
 mod pushed;
+mod registry_probe;
 mod resilience;
 mod retries;
 mod routing;
