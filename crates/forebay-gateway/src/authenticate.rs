@@ -42,7 +42,8 @@ pub(crate) async fn authenticate(
     match found {
         Ok(identity) => {
             tell(request, planned, &identity);
-            visit.caller = Some(Caller { identity, policy: planned.policy.clone() });
+            // Boxed, as all that is rare: every request carries the room for what is not.
+            visit.caller = Some(Box::new(Caller { identity, policy: planned.policy.clone() }));
             Ok(())
         }
         Err(refusal) => {

@@ -14,7 +14,7 @@ use forebay_shutdown::Tally;
 use forebay_telemetry::access::AccessWriter;
 use forebay_telemetry::metrics::{self, Gauge};
 
-use crate::gateway::Keyring;
+use crate::gateway::{Keyring, Surroundings};
 use crate::generation::{CoreGeneration, Generation};
 use crate::passwords::Passwords;
 use crate::stage::Role;
@@ -43,8 +43,7 @@ impl Core {
         generation: Arc<Generation>,
         metrics: metrics::Core,
         access: Option<AccessWriter>,
-        tally: Tally,
-        keyring: Keyring,
+        surroundings: &Surroundings,
         passwords: Passwords,
         mut rng: fastrand::Rng,
     ) -> Core {
@@ -57,10 +56,10 @@ impl Core {
             pool,
             metrics,
             access: RefCell::new(access),
-            tally,
+            tally: surroundings.shutdown.tally(),
             remembered: RefCell::default(),
             passwords,
-            keyring,
+            keyring: surroundings.keyring.clone(),
             generation: RefCell::new(generation),
             idle,
             idle_told: std::cell::Cell::new(0),

@@ -255,10 +255,8 @@ fn start_worker(
             dates: Rc::new(DateCache::new(surroundings.clock.clone())),
         };
         let access = access.map(|access| access.writer(metrics));
-        let tally = surroundings.shutdown.tally();
-        let keyring = surroundings.keyring.clone();
         let rng = fastrand::Rng::new();
-        let core = Rc::new(Core::new(server, generation, metrics, access, tally, keyring, passwords, rng));
+        let core = Rc::new(Core::new(server, generation, metrics, access, &surroundings, passwords, rng));
         runtime.block_on(worker.run(core))
     };
     std::thread::Builder::new().name("core".to_owned()).spawn(body).map_err(GatewayError::Worker)

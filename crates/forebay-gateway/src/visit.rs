@@ -24,7 +24,7 @@ pub(crate) struct Visit<'p> {
     /// What pages of other origins may make of the answer.
     pub(crate) cors: Option<CrossOrigin<'p>>,
     /// Who calls, on protected routes.
-    pub(crate) caller: Option<Caller>,
+    pub(crate) caller: Option<Box<Caller>>,
     /// Why nobody was known to call.
     pub(crate) auth: Option<&'static str>,
     /// What became of its `Idempotency-Key`.
@@ -74,7 +74,7 @@ impl Visit<'_> {
     /// Whose `Idempotency-Key` a request has, where it was found out: with the policy, because another one may give the
     /// same name to somebody else.
     pub(crate) fn subject(&self) -> Option<Vec<u8>> {
-        let Caller { identity, policy } = self.caller.as_ref()?;
+        let Caller { identity, policy } = self.caller.as_deref()?;
         Some(format!("{}:{}", policy.name, identity.subject.as_deref()?).into_bytes())
     }
 

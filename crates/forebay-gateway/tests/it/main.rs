@@ -2,6 +2,7 @@
 
 mod affinity;
 mod auth;
+mod auth_asked;
 mod bodies;
 mod browser;
 mod cors;

@@ -175,18 +175,16 @@ fn print_auth(plan: &Plan, policy: Option<usize>, head: &RequestHead) {
         }
         Known::Refuse(refusal) => {
             let problem = policy.problem(&refusal);
-            format!("refused: {} {}: {}", problem.status, problem.kind, problem.detail)
+            format!("refused: {}, {}", problem.status, refusal.outcome())
         }
         // The keys at hand are those of a file; others are fetched by a gateway that runs.
-        Known::Ask(Question::Keys) if planned.initial.is_some() => {
-            "refused: 401, by a key that is not known".into()
-        }
+        Known::Ask(Question::Keys) if planned.initial.is_some() => "refused: 401, unknown key".into(),
         Known::Ask(Question::Keys) => "a token is there; whether it counts, the issuer's keys say".into(),
         Known::Ask(Question::Password(check)) => match check.run() {
             Some(identity) => {
                 format!("allowed: subject {}", identity.subject.as_deref().unwrap_or("unnamed"))
             }
-            None => "refused: 401, name or password is wrong".into(),
+            None => "refused: 401, unknown credentials".into(),
         },
         Known::Ask(Question::Service) => match policy.method() {
             Method::Forward(forward) => format!("service {} is asked", forward.service),

@@ -43,7 +43,7 @@ struct Ring {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// The `[auth.NAME]` whose file it is, where several have one.
-    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    #[arg(long, value_name = "NAME", value_parser = name, conflicts_with = "file")]
     policy: Option<Name>,
     #[command(flatten)]
     configured: Configured,
@@ -52,7 +52,7 @@ struct Ring {
 #[derive(Args, Debug)]
 struct NewArguments {
     /// Whose key it is: the application that will send it.
-    #[arg(value_parser = consumer)]
+    #[arg(value_parser = name)]
     consumer: Name,
     /// After which time it counts no more, for example 90d.
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -213,7 +213,7 @@ impl Ring {
     }
 }
 
-fn consumer(text: &str) -> Result<Name, String> {
+fn name(text: &str) -> Result<Name, String> {
     text.parse().map_err(|_: Problem| "write lower-case letters, digits, `-` and `_`, at most 63".to_owned())
 }
 
