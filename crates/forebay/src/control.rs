@@ -71,7 +71,8 @@ impl Control<'_> {
         };
         let registrar = self.registrar.take();
         let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());
-        let registry = registry::run(registrar, sweeper.clone(), &resolver, core.clone(), self.surroundings.clone());
+        let registry =
+            registry::run(registrar, sweeper.clone(), &resolver, core.clone(), self.surroundings.clone());
         let admin = serve_admin(self.admin.try_clone()?, Rc::new(admin), core);
         let mut phases = self.surroundings.shutdown.subscribe();
         let stopped = async move {

@@ -26,10 +26,10 @@ fn ask(kind: CheckKind) -> ProbeAnswer {
         failures_before_critical: 0,
     };
     let mut registry = Registry::new(Node::own("web-1", "id", "127.0.0.1"));
-    registry.register_check(Moment::START, spec, None).unwrap();
-    let order = registry.pop_probe(Moment::START).unwrap();
+    registry.register_check(Moment::START, spec, None).expect("a check");
+    let order = registry.pop_probe(Moment::START).expect("a probe");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
-    runtime.unwrap().block_on(async {
+    runtime.expect("a runtime").block_on(async {
         let sweeper = Sweeper::new(Clock::system());
         let resolver = Resolver::new(NameServers::System, fastrand::Rng::with_seed(1));
         let prober = RegistryProber::new(sweeper.clone(), &resolver);
