@@ -62,7 +62,8 @@ impl Freshness {
 
     /// A fetch begins.
     pub fn begin(&mut self, now: Moment) {
-        if self.is_wanted {
+        // The first fetch of all is nobody's doing, whoever waits for it.
+        if self.is_wanted && self.fetched.is_some() {
             self.refetched = Some(now);
         }
         (self.tried, self.is_running, self.is_wanted) = (Some(now), true, false);
@@ -159,6 +160,15 @@ mod tests {
             }
         }
         assert_eq!(begun, 6);
+    }
+
+    #[test]
+    fn who_waits_for_the_first_fetch_does_not_use_up_the_next() {
+        let mut freshness = fresh();
+        assert!(freshness.want(at(0)));
+        freshness.begin(at(0));
+        freshness.succeeded(at(0));
+        assert!(freshness.want(at(1)));
     }
 
     #[test]
