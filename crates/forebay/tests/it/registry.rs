@@ -2,38 +2,83 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use forebay_testkit::{PATIENCE, Upstream, Wire};
+use forebay_testkit::{Load, PATIENCE, Upstream, Wire};
 
 use super::Scratch;
 
 /// A process that serves, killed with the value.
 struct Serving {
     process: Child,
+    /// Its access log, until somebody reads it.
+    log: Option<ChildStdout>,
     gateway: SocketAddr,
     registry: SocketAddr,
+}
+
+/// A request as the access log tells of it.
+struct Logged {
+    /// When its line was read, a moment after it ended.
+    ended: Instant,
+    attempts: usize,
+}
+
+/// A process that answers, as an instance of a service.
+struct Instance {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Instance {
+    fn start(scratch: &Scratch, name: &str) -> Instance {
+        scratch.write(
+            &format!("{name}.toml"),
+            &format!(
+                "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"off\"\nworkers = 1\n\
+                 [admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"{name}\"\n\
+                 [[route]]\nmatch = \"/*\"\nrespond = {{ body = \"ok\" }}\n"
+            ),
+        );
+        let mut command = scratch.forebay(&["serve", "--config", &format!("{name}.toml")]);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| address(&line, "listen")).expect("it says where it listens");
+        std::thread::spawn(move || lines.for_each(drop));
+        Instance { process, address }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The address that a line of the event log has under this key.
+fn address(line: &str, key: &str) -> Option<SocketAddr> {
+    line.split(&format!("\"{key}\":\"")).nth(1)?.split('"').next()?.parse().ok()
 }
 
 impl Serving {
     fn start(scratch: &Scratch) -> Serving {
         scratch.write(
             "forebay.toml",
-            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"off\"\nworkers = 1\n\
+            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n\
              [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
              [service.orders]\nendpoints = \"registry\"\n\
              [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n",
         );
         let mut command = scratch.forebay(&["serve"]);
-        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = process.stdout.take();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let (mut gateway, mut registry) = (None, None);
         let mut seen = Vec::new();
-        let address = |line: &str, key: &str| -> Option<SocketAddr> {
-            line.split(&format!("\"{key}\":\"")).nth(1)?.split('"').next()?.parse().ok()
-        };
         while gateway.is_none() || registry.is_none() {
             let line = lines.next().unwrap_or_else(|| panic!("it ended: {seen:?}"));
             gateway = gateway.or(address(&line, "listen"));
@@ -42,14 +87,14 @@ impl Serving {
         }
         // What nobody reads would stop the process when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Serving { process, gateway: gateway.unwrap(), registry: registry.unwrap() }
+        Serving { process, log, gateway: gateway.unwrap(), registry: registry.unwrap() }
     }
 
-    fn register(&self, id: &str, upstream: &Upstream) {
-        let port = upstream.address().port();
+    fn register(&self, id: &str, port: u16, every: Duration) {
+        let every = every.as_millis();
         let body = format!(
             r#"{{"Name":"orders","ID":"{id}","Address":"127.0.0.1","Port":{port},
-                "Check":{{"TCP":"127.0.0.1:{port}","Interval":"500ms","Timeout":"1s"}}}}"#
+                "Check":{{"TCP":"127.0.0.1:{port}","Interval":"{every}ms","Timeout":"1s"}}}}"#
         );
         let length = body.len();
         let (status, text) = ask(
@@ -60,6 +105,20 @@ impl Serving {
             ),
         );
         assert_eq!(status, 200, "{text}");
+    }
+
+    /// What the access log tells from now on, line by line until the process ends.
+    fn requests(&mut self) -> Receiver<Logged> {
+        let (told, requests) = std::sync::mpsc::channel();
+        let lines = BufReader::new(self.log.take().unwrap()).lines().map_while(Result::ok);
+        std::thread::spawn(move || {
+            for line in lines {
+                let attempts = line.split("\"attempts\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
+                let attempts = attempts.and_then(|count| count.parse().ok()).unwrap_or(0);
+                let _ = told.send(Logged { ended: Instant::now(), attempts });
+            }
+        });
+        requests
     }
 
     fn get(&self) -> (u16, String) {
@@ -104,7 +163,7 @@ fn what_registers_is_served_and_a_restart_forgets_nothing() {
     let upstream = service();
     let first = Serving::start(&scratch);
     assert_eq!(first.get().0, 503);
-    first.register("orders-1", &upstream);
+    first.register("orders-1", upstream.address().port(), Duration::from_millis(500));
     first.until_served();
     // Killed, with no time to write anything down.
     drop(first);
@@ -112,17 +171,32 @@ fn what_registers_is_served_and_a_restart_forgets_nothing() {
     assert_eq!(second.get().0, 200, "it serves from its snapshot at once");
 }
 
+/// How often a registered instance is asked in the test of its death.
+const CHECKED_EVERY: Duration = Duration::from_secs(1);
+
 #[test]
-fn an_instance_that_dies_costs_no_request_that_could_be_retried() {
+fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
     let scratch = Scratch::new("registry-death");
-    let (one, two) = (service(), service());
-    let serving = Serving::start(&scratch);
-    serving.register("orders-1", &one);
-    serving.until_served();
-    serving.register("orders-2", &two);
-    drop(two);
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(2) {
-        assert_eq!(serving.get().0, 200);
+    let mut instances = ["one", "two", "three"].map(|name| Instance::start(&scratch, name));
+    let mut serving = Serving::start(&scratch);
+    for (number, instance) in instances.iter().enumerate() {
+        serving.register(&format!("orders-{number}"), instance.address.port(), CHECKED_EVERY);
     }
+    serving.until_served();
+    let requests = serving.requests();
+    let load = Load::start(serving.gateway, &["GET /orders HTTP/1.1\r\nHost: a\r\n\r\n"; 2], false);
+    load.wait_for_more(100);
+    let killed = Instant::now();
+    instances[1].process.kill().unwrap();
+    while killed.elapsed() < CHECKED_EVERY * 3 {
+        load.wait_for_more(10);
+    }
+    let report = load.stop();
+    assert_eq!((report.failed, report.failures.as_slice()), (0, &[][..]), "of {}", report.answered);
+    drop(serving);
+    let retried: Vec<Instant> =
+        requests.iter().filter(|request| request.attempts > 1).map(|request| request.ended).collect();
+    let Some(first) = retried.first() else { panic!("nothing was sent to the instance that died") };
+    let late = retried.iter().filter(|ended| **ended > *first + CHECKED_EVERY).count();
+    assert_eq!(late, 0, "of {} requests that met the dead instance", retried.len());
 }
