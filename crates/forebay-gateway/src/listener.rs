@@ -33,6 +33,16 @@ pub enum ListenError {
 }
 
 impl ListenError {
+    /// What the kernel's answer means for this address.
+    pub fn of(address: SocketAddr, source: io::Error) -> ListenError {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse(address),
+            io::ErrorKind::PermissionDenied => ListenError::Denied(address),
+            io::ErrorKind::AddrNotAvailable => ListenError::NotHere(address),
+            _ => ListenError::Other { address, source },
+        }
+    }
+
     /// What a person can do about it.
     pub fn help(&self) -> String {
         match self {
@@ -56,12 +66,7 @@ impl ListenError {
 /// Listens. The port is this process's alone: without `SO_REUSEPORT` nobody else can share it, and nobody's
 /// connections are lost when one of several sockets closes.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    bind(address).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse(address),
-        io::ErrorKind::PermissionDenied => ListenError::Denied(address),
-        io::ErrorKind::AddrNotAvailable => ListenError::NotHere(address),
-        _ => ListenError::Other { address, source },
-    })
+    bind(address).map_err(|source| ListenError::of(address, source))
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

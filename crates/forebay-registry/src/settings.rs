@@ -1,4 +1,5 @@
-//! The `[registry]` section. Refuses every address but loopback for its HTTP API until that can tell who is asking.
+//! The `[registry]` section. Refuses every address but loopback for its HTTP API until that can tell who is asking, and
+//! public ones for DNS, which never can.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub struct RegistrySettings {
     /// Where the registry's HTTP API is found, Consul's and Forebay's own. Loopback only; port 0 takes any free port.
     #[setting(default = "127.0.0.1:8500")]
     pub listen: SocketAddr,
-    /// Where questions in DNS are answered, by UDP and TCP; port 0 takes any free port.
+    /// Where questions in DNS are answered, by UDP and TCP: on loopback or in a private network; port 0 takes any free port.
     #[setting(default = "127.0.0.1:8600")]
     pub dns: SocketAddr,
     /// Below which name: `orders.service.consul`.
@@ -65,6 +66,13 @@ impl RegistrySettings {
                 .note("whoever reaches the registry decides where requests go, and it has no tokens yet")
                 .help(format!("write \"127.0.0.1:{port}\"; every machine runs its own Forebay, which shares through [store]"));
         }
+        if !is_private(self.dns.ip()) {
+            let port = self.dns.port();
+            check
+                .error("dns", format!("`dns` is {}, which is neither on loopback nor in a private network", self.dns))
+                .note("DNS cannot tell who is asking: strangers would learn what runs here, and could have answers sent to others")
+                .help(format!("write \"127.0.0.1:{port}\", or this machine's address in a private network"));
+        }
         if !self.domain.trim_end_matches('.').split('.').all(is_label) {
             check
                 .error("domain", format!("`domain` is {:?}, which is no name in DNS", self.domain))
@@ -85,6 +93,17 @@ impl RegistrySettings {
                 .note("instances that register without an address are told to be there")
                 .help("write the address of this machine that others reach");
         }
+    }
+}
+
+/// Loopback, link-local, and what RFC 1918, RFC 6598 and RFC 4193 set aside.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -118,9 +137,19 @@ mod tests {
     }
 
     #[test]
+    fn names_may_be_asked_for_in_a_private_network() {
+        for address in ["10.1.2.3:53", "172.17.0.1:53", "100.64.0.1:53", "[fd00::1]:53", "127.0.0.53:53"] {
+            assert!(read(&format!("[registry]\ndns = '{address}'\n")).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
     fn what_nobody_could_reach_or_anybody_could_is_refused() {
         for (line, words) in [
             ("listen = '0.0.0.0:8500'", "not a loopback address"),
+            ("dns = '0.0.0.0:8600'", "neither on loopback nor in a private network"),
+            ("dns = '[2001:db8::1]:8600'", "neither on loopback nor in a private network"),
+            ("dns = '203.0.113.7:8600'", "neither on loopback nor in a private network"),
             ("domain = 'con sul'", "no name in DNS"),
             ("datacenter = 'a.b'", "no label in DNS"),
             ("node = 'a b'", "no label in DNS"),

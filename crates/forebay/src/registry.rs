@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
 use forebay_clock::Moment;
 use forebay_discovery::{Advertised, Discovery, Place, Pushed, PushedTarget, Resolve, Target};
 use forebay_gateway::Surroundings;
+use forebay_gateway::listener::ListenError;
 use forebay_gateway::plan::Plan;
 use forebay_gateway::registry_probe::RegistryProber;
 use forebay_http::server::ServerCore;
@@ -21,7 +22,7 @@ use forebay_registry::{
 use forebay_shutdown::{Phase, Shutdown};
 use tokio::time::interval;
 
-use crate::commands::serve::bind;
+use crate::commands::serve::{bind, listen_message};
 use crate::message::{Message, whole};
 use crate::root::Root;
 use crate::storage::Storage;
@@ -34,6 +35,7 @@ pub(crate) struct Registrar {
     pub(crate) handle: Handle,
     settings: RegistrySettings,
     http: TcpListener,
+    dns: (UdpSocket, TcpListener),
     zone: Zone,
 }
 
@@ -58,11 +60,13 @@ impl Registrar {
         };
         let zone = Zone::of(&settings).map_err(|error| Message::new(whole(&error)))?;
         let http = bind(&[settings.listen])?.remove(0);
+        let dns = bind_dns(settings.dns)
+            .map_err(|source| listen_message(&ListenError::of(settings.dns, source)))?;
         let name = settings.node.clone().unwrap_or_else(host_name);
         let handle = storage.open_registry(&name, settings.address, surroundings.clock.clone())?;
         let mut odd = BTreeSet::new();
         push_all(&handle, &surroundings.discovery, &mut odd, |_| true);
-        Ok(Some(Registrar { handle, settings, http, zone }))
+        Ok(Some(Registrar { handle, settings, http, dns, zone }))
     }
 }
 
@@ -75,18 +79,11 @@ pub(crate) async fn run(
     surroundings: Surroundings,
 ) -> io::Result<()> {
     let shutdown = &surroundings.shutdown;
-    let Some(Registrar { handle, settings, http, zone }) = registrar else {
+    let Some(Registrar { handle, settings, http, dns: (udp, tcp), zone }) = registrar else {
         stopped(shutdown).await;
         return Ok(());
     };
     let prober = RegistryProber::new(sweeper, resolver);
-    let (udp, tcp) = bind_dns(settings.dns).await.map_err(|error| {
-        let dns = settings.dns;
-        io::Error::new(
-            error.kind(),
-            format!("`registry.dns` cannot be {dns}: {error}; set another, or stop who has it"),
-        )
-    })?;
     tracing::info!(
         node = handle.read(|registry| registry.me().name.to_string()),
         http = http.local_addr()?.to_string(),

@@ -94,7 +94,10 @@ impl Root {
         check_routes(&self.route, check);
         check_auth(&self.auth, &self.gateway, &self.route, check);
         let front = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));
-        let registry = self.registry.iter().map(|registry| ("registry.listen", registry.listen));
+        let registry = self
+            .registry
+            .iter()
+            .flat_map(|registry| [("registry.listen", registry.listen), ("registry.dns", registry.dns)]);
         let listeners: Vec<_> = front.chain([("admin.listen", self.admin.listen)]).chain(registry).collect();
         check_local_ports(self.service.iter(), &listeners, check);
     }

@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod message;
 mod system;
 
+use std::cmp::Reverse;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
@@ -150,7 +151,10 @@ impl DnsResolver {
 
     async fn service(&self, system: &System, name: &HostName) -> Result<Answer, ResolveFailure> {
         let mut services = self.query(system, name, Rtype::SRV, message::services).await?;
-        services.records.sort_unstable();
+        // Of one priority, those that are to get the most.
+        services.records.sort_unstable_by(|one, other| {
+            (one.priority, Reverse(one.weight), one).cmp(&(other.priority, Reverse(other.weight), other))
+        });
         services.records.truncate(SRV_TARGETS_MAX);
         let found: Vec<_> = stream::iter(services.records)
             .map(|record| async move { (self.addresses(system, &record.target).await, record) })

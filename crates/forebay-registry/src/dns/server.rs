@@ -29,12 +29,16 @@ const BINDS_MAX: u32 = 100;
 /// # Errors
 ///
 /// When the address is taken, is not of this machine, or its port needs a right that the process has not.
-pub async fn bind_dns(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+pub fn bind_dns(address: SocketAddr) -> io::Result<(std::net::UdpSocket, std::net::TcpListener)> {
     let mut tries = 0;
     loop {
-        let udp = UdpSocket::bind(address).await?;
-        match TcpListener::bind(udp.local_addr()?).await {
-            Ok(tcp) => return Ok((udp, tcp)),
+        let udp = std::net::UdpSocket::bind(address)?;
+        match std::net::TcpListener::bind(udp.local_addr()?) {
+            Ok(tcp) => {
+                udp.set_nonblocking(true)?;
+                tcp.set_nonblocking(true)?;
+                return Ok((udp, tcp));
+            }
             Err(error) if address.port() != 0 || tries >= BINDS_MAX => return Err(error),
             Err(_) => tries += 1,
         }
@@ -48,12 +52,13 @@ pub async fn bind_dns(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener
 ///
 /// When a socket no longer works.
 pub async fn serve_dns(
-    udp: UdpSocket,
-    tcp: TcpListener,
+    udp: std::net::UdpSocket,
+    tcp: std::net::TcpListener,
     handle: Handle,
     zone: Zone,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let (udp, tcp) = (UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?);
     let datagrams = pin!(serve_datagrams(&udp, &handle, &zone));
     let streams = pin!(serve_stream(&tcp, &handle, &zone));
     tokio::select! {

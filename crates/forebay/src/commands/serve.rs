@@ -101,7 +101,8 @@ pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message
     bound.map_err(|error| listen_message(&error))
 }
 
-fn listen_message(error: &ListenError) -> Message {
+/// Why a port cannot be had, and what to do.
+pub(crate) fn listen_message(error: &ListenError) -> Message {
     let message = Message::new(whole(error)).help(error.help());
     match error {
         ListenError::InUse(_) => message

@@ -1,4 +1,5 @@
-//! Two Forebay nodes on one PostgreSQL, as processes: killed, and cut from their store, under load.
+//! Two Forebay nodes on one PostgreSQL, as processes, each with an instance of the service registered: killed, and cut from
+//! their store, under load.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
@@ -50,30 +51,43 @@ fn service(done: &Done) -> Upstream {
 struct Node {
     process: Child,
     address: SocketAddr,
+    registry: SocketAddr,
 }
 
 impl Node {
-    fn start(scratch: &Scratch, name: &str, store: &str, upstream: &Upstream) -> Node {
+    fn start(scratch: &Scratch, name: &str, store: &str) -> Node {
         scratch.write(
             &format!("{name}.toml"),
             &format!(
                 "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"off\"\ntimeout = \"2s\"\n\
                  [admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"{name}\"\n\
-                 [store]\nurl = \"{store}\"\n[service.orders]\nendpoints = \"{}\"\n\
-                 [[route]]\nmatch = \"/*\"\nservice = \"orders\"\nidempotency = \"anonymous\"\n",
-                upstream.address()
+                 [store]\nurl = \"{store}\"\n[service.orders]\nendpoints = \"registry\"\n\
+                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"{name}\"\n\
+                 [[route]]\nmatch = \"/*\"\nservice = \"orders\"\nidempotency = \"anonymous\"\n"
             ),
         );
         let mut command = scratch.forebay(&["serve", "--config", &format!("{name}.toml")]);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let rest = line.split("\"listen\":\"").nth(1)?;
-            rest.split('"').next()?.parse().ok()
-        });
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut told = |key: &str| {
+            let found = lines.by_ref().find_map(|line| super::registry::address(&line, key));
+            found.unwrap_or_else(|| panic!("the node does not say its {key}"))
+        };
+        let (address, registry) = (told("listen"), told("http"));
         // What nobody reads would stop the node when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Node { process, address: address.expect("the node says where it listens") }
+        Node { process, address, registry }
+    }
+
+    /// Registers an instance of the service, which nothing but the node vouches for.
+    fn register(&self, id: &str, upstream: &Upstream) {
+        let (address, port) = (self.registry, upstream.address().port());
+        let body = format!(r#"{{"Name":"orders","ID":"{id}","Address":"127.0.0.1","Port":{port}}}"#);
+        let length = body.len();
+        let request = format!(
+            "PUT /v1/agent/service/register HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        assert_eq!(forebay_testkit::ask(address, request).status(), 200);
     }
 }
 
@@ -174,9 +188,11 @@ fn troubles(scratch: &Scratch, cut: Duration) {
         database.replace(&format!(":{}/", postgres.port()), &format!(":{}/", cable.address().port()))
     });
     let done = Done::default();
-    let upstream = service(&done);
-    let first = Node::start(scratch, "first", &stores[0], &upstream);
-    let second = Node::start(scratch, "second", &stores[1], &upstream);
+    let instances = [service(&done), service(&done)];
+    let first = Node::start(scratch, "first", &stores[0]);
+    let second = Node::start(scratch, "second", &stores[1]);
+    first.register("orders-1", &instances[0]);
+    second.register("orders-2", &instances[1]);
     let nodes = Arc::new(Mutex::new([first.address, second.address]));
     wait_for_store(first.address, "first");
     let readers = Load::start(second.address, &[GET; 2], false);
@@ -197,7 +213,8 @@ fn troubles(scratch: &Scratch, cut: Duration) {
     // The first dies, and comes back.
     drop(first);
     let written = written + write_for(second.address, cut, "killed");
-    let first = Node::start(scratch, "first", &stores[0], &upstream);
+    // What registered with it before is in its snapshot.
+    let first = Node::start(scratch, "first", &stores[0]);
     nodes.lock().unwrap()[0] = first.address;
     readers.wait_for_more(100);
     // The store itself dies under both.

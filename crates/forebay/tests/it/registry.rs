@@ -59,7 +59,7 @@ impl Drop for Instance {
 }
 
 /// The address that a line of the event log has under this key.
-fn address(line: &str, key: &str) -> Option<SocketAddr> {
+pub(super) fn address(line: &str, key: &str) -> Option<SocketAddr> {
     line.split(&format!("\"{key}\":\"")).nth(1)?.split('"').next()?.parse().ok()
 }
 
@@ -113,7 +113,8 @@ impl Serving {
         let lines = BufReader::new(self.log.take().unwrap()).lines().map_while(Result::ok);
         std::thread::spawn(move || {
             for line in lines {
-                let attempts = line.split("\"attempts\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
+                let attempts =
+                    line.split("\"attempts\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
                 let attempts = attempts.and_then(|count| count.parse().ok()).unwrap_or(0);
                 let _ = told.send(Logged { ended: Instant::now(), attempts });
             }

@@ -29,7 +29,7 @@ impl Served {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).await.unwrap();
+                let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
                 tell.send(udp.local_addr().unwrap()).unwrap();
                 let until = async { drop(stopped.await) };
                 serve_dns(udp, tcp, served, zone(), until).await.unwrap();

@@ -34,7 +34,7 @@ async fn reply(stream: &mut TcpStream) -> Message<Vec<u8>> {
 
 /// Serves one instance of `orders` in this runtime.
 async fn serving() -> (SocketAddr, JoinHandle<()>) {
-    let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).await.unwrap();
+    let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
     let address = udp.local_addr().unwrap();
     let handle = handle();
     register(&handle, "orders", "10.0.0.7", 8080);
@@ -148,7 +148,7 @@ async fn hostile_datagrams_are_survived_and_replies_get_no_reply() {
 
 #[tokio::test]
 async fn a_shutdown_ends_the_server_and_its_connections() {
-    let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).await.unwrap();
+    let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
     let address = udp.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(serve_dns(udp, tcp, handle(), zone(), async { drop(stopped.await) }));
