@@ -24,6 +24,11 @@ struct Meets {
 
 /// The errors of a route's whole way. Another stage that refuses gets its line here, and its route below.
 const ERRORS: &[Meets] = &[
+    // A preflight has no credentials; the PUT behind it gets to read what it needs.
+    Meets { status: 401, kind: "credentials-missing", method: "GET", path: "/mine", body: None },
+    Meets { status: 401, kind: "credentials-missing", method: "PUT", path: "/mine", body: None },
+    Meets { status: 403, kind: "denied", method: "GET", path: "/theirs", body: None },
+    Meets { status: 503, kind: "identity-source-down", method: "GET", path: "/unknown", body: None },
     Meets { status: 404, kind: "no-route", method: "GET", path: "/nowhere", body: None },
     Meets {
         status: 413,
@@ -39,25 +44,34 @@ const ERRORS: &[Meets] = &[
     Meets { status: 504, kind: "upstream-timeout", method: "GET", path: "/silent", body: None },
 ];
 
-fn gateway(failing: &Upstream, silent: &Upstream) -> RunningGateway {
+fn gateway(failing: &Upstream, silent: &Upstream, login: &Upstream) -> RunningGateway {
     let route = |name: &str, more: &str| {
         format!("[[route]]\nmatch = \"/{name}\"\nservice = \"{name}\"\ncors = \"shop\"\n{more}\n")
+    };
+    let protected = |name: &str, policy: &str| {
+        format!("[[route]]\nmatch = \"/{name}\"\nservice = \"gone\"\ncors = \"shop\"\nauth = \"{policy}\"\n")
     };
     let service = |name: &str, address: SocketAddr, more: &str| {
         format!("[service.{name}]\nendpoints = \"{address}\"\nretry = {{ attempts = 1 }}\n{more}\n")
     };
     let breaker = "eject = { errors = 100 }\nbreaker = { failures = \"50%\", requests = 5, open = \"1m\" }";
     RunningGateway::start(&format!(
-        "[gateway]\ncors = \"shop\"\n{}{}{}{}{}{}{}{}\
+        "[gateway]\ncors = \"shop\"\n{}{}{}{}{}{}{}{}{}{}{}{}\
+         [auth.tokens]\njwt = {{ jwks = \"http://127.0.0.1:1/jwks\", audience = \"shop\" }}\n\
+         [auth.asked]\nforward = {{ service = \"login\" }}\n[auth.nobody]\nforward = {{ service = \"gone\" }}\n\
          [cors.shop]\norigins = [\"https://shop.example\"]\nmethods = [\"GET\", \"PUT\"]\ncredentials = true\n",
         service("small", failing.address(), ""),
         service("gone", gone(), ""),
         service("failing", failing.address(), breaker),
         service("silent", silent.address(), ""),
+        service("login", login.address(), ""),
         route("small", "max_body = \"10B\""),
         route("gone", ""),
         route("failing", ""),
         route("silent", "timeout = \"100ms\""),
+        protected("mine", "tokens"),
+        protected("theirs", "asked"),
+        protected("unknown", "nobody"),
     ))
 }
 
@@ -65,7 +79,8 @@ fn gateway(failing: &Upstream, silent: &Upstream) -> RunningGateway {
 fn errors_are_read_by_pages_that_are_allowed_and_by_no_others() {
     let failing = Upstream::answering("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n");
     let silent = Upstream::start(|connection| connection.hang());
-    let gateway = gateway(&failing, &silent);
+    let login = Upstream::answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    let gateway = gateway(&failing, &silent, &login);
     for _ in 0..5 {
         gateway.client().ask("GET /failing HTTP/1.1\r\nHost: a\r\n\r\n");
     }
