@@ -88,6 +88,11 @@ impl Freshness {
         self.due() <= now
     }
 
+    /// Whether the latest fetch that ended brought nothing.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Until when the present material may be used.
     pub fn usable_until(&self) -> Moment {
         self.fetched.map_or(Moment::START, |fetched| fetched + self.keep)

@@ -119,8 +119,9 @@ pub(crate) fn only<'f>(fields: &'f (impl Fields + ?Sized), header: &str) -> Resu
     fields.only_value(header).ok_or(Refusal::Repeated)
 }
 
-/// What stands behind a scheme's name and one space.
+/// What stands behind a scheme's name and its spaces (RFC 9110 §11.4).
 pub(crate) fn scheme<'v>(value: &'v [u8], name: &str) -> Option<&'v [u8]> {
     let (scheme, rest) = value.split_at_checked(name.len())?;
-    rest.strip_prefix(b" ").filter(|_| scheme.eq_ignore_ascii_case(name.as_bytes()))
+    let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+    (spaces > 0).then(|| &rest[spaces..]).filter(|_| scheme.eq_ignore_ascii_case(name.as_bytes()))
 }

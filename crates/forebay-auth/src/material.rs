@@ -31,13 +31,24 @@ impl MaterialError {
     }
 }
 
+/// An empty file is one that somebody is about to write: it takes nothing away.
+fn some(is_some: bool, what: &str) -> Result<(), MaterialError> {
+    if is_some { Ok(()) } else { Err(MaterialError::new(what)) }
+}
+
 impl Policy {
     /// Reads what this policy decides by; `name` is for messages.
     pub fn read(&self, name: &Path, text: &[u8]) -> Result<Material, MaterialError> {
         match self.method() {
             Method::Jwt(jwt) => KeySet::parse(text, &jwt.algorithms).map(Material::Keys),
-            Method::ApiKeys(_) => KeyRing::parse(name, text).map(Material::Ring),
-            Method::Basic(_) => Users::parse(text).map(Material::Users),
+            Method::ApiKeys(_) => {
+                let ring = KeyRing::parse(name, text)?;
+                some(!ring.entries().is_empty(), "the file has no key").map(|()| Material::Ring(ring))
+            }
+            Method::Basic(_) => {
+                let users = Users::parse(text)?;
+                some(!users.is_empty(), "the file has no user").map(|()| Material::Users(users))
+            }
             Method::Forward(_) => Err(MaterialError::new("this policy reads nothing")),
         }
     }

@@ -122,6 +122,11 @@ impl Policy {
         })
     }
 
+    /// Whether the access log names the consumer: an application, unless callers are known by name and password.
+    pub fn logs_consumer(&self) -> bool {
+        self.log_subject || !matches!(self.method, Method::Basic(_))
+    }
+
     /// By what callers are known.
     pub fn method(&self) -> &Method {
         &self.method

@@ -78,6 +78,15 @@ impl Standing {
         }
     }
 
+    /// Whether somebody should look why.
+    pub fn is_trouble(&self) -> bool {
+        match self {
+            Standing::Static | Standing::Fresh { .. } | Standing::Unheard | Standing::Told { .. } => false,
+            Standing::Unresolved { failure } => failure.is_some(),
+            Standing::Stale { .. } | Standing::GivenUp { .. } | Standing::Outdated { .. } => true,
+        }
+    }
+
     /// Why a service that has nothing else has no endpoint, in words for strangers: no names, no addresses. `None` when it
     /// does have some.
     pub fn absence(&self) -> Option<&'static str> {

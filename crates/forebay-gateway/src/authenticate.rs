@@ -100,18 +100,23 @@ impl Asking<'_> {
 
     /// Has newer keys fetched, if that was not done lately, and decides once more.
     async fn wait_for_keys(&self, request: &Request<'_>) -> Result<Identity, Refusal> {
-        let without = |material: Option<Arc<Material>>| Policy::without_keys(material.as_deref());
         let Some(live) = &self.generation.shared.auth[self.place].live else {
-            return Err(without(None));
+            return Err(Policy::without_keys(None));
+        };
+        // That the issuer has no such key is true only if it was asked.
+        let without = |material: Option<&Material>| match live.is_out_of_reach() {
+            true => Refusal::SourceDown,
+            false => Policy::without_keys(material),
         };
         let fetched = live.want(self.core.now()).map(|fetched| fetched.wait());
-        let Some(fetched) = fetched else { return Err(without(self.material())) };
-        request.timer.within(self.core.now() + KEYS_TIME, fetched).await;
+        let Some(fetched) = fetched else { return Err(without(self.material().as_deref())) };
+        let ended = request.timer.within(self.core.now() + KEYS_TIME, fetched).await;
         let material = self.material();
         match self.decide(request, material.as_deref()) {
             Verdict::Allow(identity) => Ok(identity),
             Verdict::Refuse(refusal) => Err(refusal),
-            Verdict::Ask(_) => Err(without(material)),
+            Verdict::Ask(_) if ended.is_none() => Err(Refusal::SourceDown),
+            Verdict::Ask(_) => Err(without(material.as_deref())),
         }
     }
 

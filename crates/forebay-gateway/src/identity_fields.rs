@@ -1,6 +1,7 @@
 //! Fields that tell a service who calls. Only Forebay says so: what comes from outside under these names is taken off
 //! every request, whichever listener and route it is for, before anything is added.
 
+use forebay_http::body::Incoming;
 use forebay_http::{Name, RequestHead, Section};
 
 use crate::plan::AuthPolicy;
@@ -11,6 +12,8 @@ pub(crate) struct IdentityFields {
     names: Vec<Box<[u8]>>,
     /// A bit for each length that a name has: most fields of a request are done with by looking at it.
     lengths: u64,
+    /// Whether a policy copies fields, of which the codec knows nothing.
+    copies: bool,
 }
 
 impl IdentityFields {
@@ -18,13 +21,18 @@ impl IdentityFields {
     pub(crate) fn new(policies: &[AuthPolicy]) -> IdentityFields {
         let own = [Name::ForebaySubject, Name::ForebayConsumer].map(Name::text);
         let copied = policies.iter().flat_map(|policy| policy.policy.copied()).map(|name| &**name);
+        let copies = copied.clone().next().is_some();
         let names: Vec<Box<[u8]>> = own.into_iter().chain(copied).map(plain).collect();
         let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name.len()));
-        IdentityFields { names, lengths }
+        IdentityFields { names, lengths, copies }
     }
 
-    /// Takes off what a client says of itself.
-    pub(crate) fn strip(&self, head: &mut RequestHead) {
+    /// Takes off what a client says of itself. Trailers come when the head is gone: the codec takes Forebay's own names off
+    /// them, and where others count too, all of them go.
+    pub(crate) fn strip(&self, head: &mut RequestHead, body: &mut Incoming<'_>) {
+        if self.copies {
+            body.drop_trailers();
+        }
         let fields: &mut Section = head.fields_mut();
         fields.remove_named_such(|name| self.lengths & bit(name.len()) != 0 && self.has(name));
     }
@@ -68,7 +76,7 @@ mod tests {
         ] {
             head.fields_mut().append(name, b"1");
         }
-        IdentityFields::new(&[]).strip(&mut head);
+        IdentityFields::new(&[]).strip(&mut head, &mut Incoming::empty());
         let left: Vec<_> =
             head.fields().iter().map(|(_, name, _)| String::from_utf8_lossy(name).into_owned()).collect();
         assert_eq!(left, ["host", "forebay-_consumer", "x-subject", "Accept"]);

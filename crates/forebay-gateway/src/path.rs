@@ -24,7 +24,7 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathError> {
     let Some(odd) = memchr::memchr2(b'%', b'.', path.as_bytes()) else { return Ok(Cow::Borrowed(path)) };
     let is_encoded = memchr::memchr(b'%', &path.as_bytes()[odd..]).is_some();
     let decoded = if is_encoded { Cow::Owned(decode_unreserved(path)?) } else { Cow::Borrowed(path) };
-    if decoded.contains('.') && segments(&decoded).any(|segment| segment == "." || segment == "..") {
+    if decoded.contains('.') && segments(&decoded).any(|segment| matches!(bare(segment), "." | "..")) {
         return Err(PathError::DotSegment);
     }
     Ok(decoded)
@@ -33,6 +33,12 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, PathError> {
 /// Segments as any upstream may see them: some decode `%2F` before they resolve `..`, some take `\\` for a slash.
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/', '\\']).flat_map(|part| part.split("%2F")).flat_map(|part| part.split("%5C"))
+}
+
+/// A segment without its parameters: servlet containers resolve `..;a=b` as they do `..`.
+fn bare(segment: &str) -> &str {
+    let end = segment.find(';').into_iter().chain(segment.find("%3B")).min();
+    end.map_or(segment, |end| &segment[..end])
 }
 
 /// What follows the first `count` segments of a path, without the slash between.
@@ -76,14 +82,25 @@ mod tests {
     #[test]
     fn only_unreserved_characters_are_decoded() {
         assert_eq!(normalize("/%61%2f%2e5/b%c3%a9").unwrap(), "/a%2F.5/b%C3%A9");
-        assert!(matches!(normalize("/plain/.hidden/a..b"), Ok(Cow::Borrowed(_))));
+        assert!(matches!(normalize("/plain/.hidden/a..b/c;v=1..2"), Ok(Cow::Borrowed(_))));
     }
 
     #[test]
     fn dot_segments_are_refused_however_they_are_written() {
-        for path in
-            ["/..", "/a/../b", "/a/.", "/%2e%2E/b", "/a/.%2e/b", "/a/..%2fb", "/a%5c../b", "/a\\..\\b"]
-        {
+        for path in [
+            "/..",
+            "/a/../b",
+            "/a/.",
+            "/%2e%2E/b",
+            "/a/.%2e/b",
+            "/a/..%2fb",
+            "/a%5c../b",
+            "/a\\..\\b",
+            "/a/..;/b",
+            "/a/..;x=1/b",
+            "/a/.%2E%3b/b",
+            "/a/.;",
+        ] {
             assert_eq!(normalize(path), Err(PathError::DotSegment), "{path}");
         }
     }

@@ -27,7 +27,7 @@ pub(crate) async fn serve(core: &Core, role: &Role, request: &mut Request<'_>) {
     let generation = core.generation();
     let plan = &generation.shared.plan;
     let hop = Hop::leave(&mut request.head, request.framing);
-    plan.identity_fields.strip(&mut request.head);
+    plan.identity_fields.strip(&mut request.head, &mut request.body);
     let trace = trace::continue_or_start(&mut request.head, &mut core.rng.borrow_mut());
     let client = forwarded::forward(&mut request.head, request.peer, &plan.trusted_proxies);
     let mut visit = Visit::new(request.received, trace, client, core.tally.enter(Kind::Request));

@@ -127,6 +127,11 @@ impl LiveSource {
         lock(&self.held).clone()
     }
 
+    /// Whether whoever has the material could not be asked lately.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        lock(&self.freshness).is_failing()
+    }
+
     /// Asks for newer material: a way to wait for it, if a fetch runs or begins now.
     pub(crate) fn want(&self, now: Moment) -> Option<Fetched> {
         let ended = self.ended.subscribe();

@@ -122,7 +122,8 @@ pub(crate) fn record<'a>(
     }
     if let Some(caller) = &visit.caller {
         let subject = caller.identity.subject.as_deref().filter(|_| caller.policy.log_subject);
-        let named = [("subject", subject), ("consumer", caller.identity.consumer.as_deref())];
+        let consumer = caller.identity.consumer.as_deref().filter(|_| caller.policy.logs_consumer());
+        let named = [("subject", subject), ("consumer", consumer)];
         for (name, text) in named {
             if let Some(text) = text {
                 extra.push(name, text);

@@ -64,6 +64,13 @@ impl Incoming<'_> {
         }
     }
 
+    /// Drops the trailer section that is still to come.
+    pub fn drop_trailers(&mut self) {
+        if let Incoming::Http1 { reader, .. } = self {
+            reader.drop_trailers();
+        }
+    }
+
     /// What follows the head is the other protocol's bytes, until the client closes.
     pub fn begin_tunnel(&mut self) {
         if let Incoming::Http1 { reader, .. } = self {

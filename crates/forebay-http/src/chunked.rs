@@ -90,9 +90,13 @@ impl Decoder {
     }
 }
 
-/// Trailers without what must not be there: framing, routing, connection fields (RFC 9110 §6.5.1), and who calls.
+/// Trailers without what must not be there: framing, routing, connection fields (RFC 9110 §6.5.1), who calls and from
+/// where.
 fn stripped(mut trailers: Section) -> Section {
-    trailers.remove_where(|name| {
+    trailers.remove_named_such(|name| {
+        // CGI and WSGI make one variable of `-` and `_`.
+        let plain: Vec<u8> = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect();
+        let name = Name::of(&plain);
         name.is_hop_by_hop()
             || name.is_framing()
             || matches!(
@@ -102,6 +106,14 @@ fn stripped(mut trailers: Section) -> Section {
                     | Name::Authorization
                     | Name::Cookie
                     | Name::Forwarded
+                    | Name::XForwardedFor
+                    | Name::XForwardedProto
+                    | Name::XForwardedHost
+                    | Name::XForwardedPort
+                    | Name::XRealIp
+                    | Name::ForebayAttempt
+                    | Name::ForebayPriority
+                    | Name::ForebayTimeoutMs
                     | Name::ForebaySubject
                     | Name::ForebayConsumer
             )

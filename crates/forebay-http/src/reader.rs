@@ -59,6 +59,7 @@ pub struct Reader {
     /// Decoded body bytes at the front of the buffer.
     ready: usize,
     trailers: Option<Section>,
+    keeps_trailers: bool,
     leading_lines: usize,
     /// Bytes received in this message, for the logs.
     received: u64,
@@ -75,6 +76,7 @@ impl Reader {
             decode: Decode::Done,
             ready: 0,
             trailers: None,
+            keeps_trailers: true,
             leading_lines: 0,
             received: 0,
             bytes_max: u64::MAX,
@@ -178,6 +180,7 @@ impl Reader {
         self.received = 0;
         self.bytes_max = u64::MAX;
         self.trailers = None;
+        self.keeps_trailers = true;
         self.decode = match framing {
             Framing::None => Decode::Done,
             Framing::Length(left) => Decode::Length { left },
@@ -189,6 +192,11 @@ impl Reader {
     /// Bounds the body under way: no piece beyond this many bytes is given out.
     pub fn limit_body(&mut self, bytes_max: u64) {
         self.bytes_max = bytes_max;
+    }
+
+    /// Drops the trailer section of the body under way.
+    pub fn drop_trailers(&mut self) {
+        self.keeps_trailers = false;
     }
 
     /// The next piece of the body; [`Reader::piece`] has its bytes until [`Reader::consume`].
@@ -236,7 +244,7 @@ impl Reader {
                 if let Step::Data { len, .. } = step {
                     self.ready = len;
                 } else if let Step::End { .. } = step {
-                    self.trailers = decoder.take_trailers();
+                    self.trailers = decoder.take_trailers().filter(|_| self.keeps_trailers);
                     self.decode = Decode::Done;
                 }
                 self.drop_empty_buffer();

@@ -174,7 +174,16 @@ fn check_address(address: &str) -> Result<(), Refusal> {
             "is one that nobody can connect to; name the one others use",
         ));
     }
-    if address.contains([' ', '/', '@']) {
+    let is_part = |label: &str| {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(is_word)
+    };
+    let labels = address.strip_suffix('.').unwrap_or(address);
+    // A last label of digits alone is no name's: 999.1.1.1 was meant as an address (RFC 1123 section 2.1).
+    let is_numeric =
+        labels.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_host = labels.split('.').all(is_part) && !is_numeric;
+    if !address.is_empty() && !is_host && address.parse::<IpAddr>().is_err() {
         return Err(Refusal::invalid("Address", "is neither an IP address nor a host's name"));
     }
     Ok(())

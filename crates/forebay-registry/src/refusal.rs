@@ -103,7 +103,9 @@ impl RegistryError {
     pub fn help(&self) -> &'static str {
         match self {
             RegistryError::Refused(refusal) => refusal.help(),
-            RegistryError::NotStored(_) => "try again; if it stays so, look at the state directory's disk",
+            RegistryError::NotStored(_) => {
+                "try again; if it stays so, look at the state directory's disk, and restart Forebay if its log says that the store failed"
+            }
         }
     }
 

@@ -63,7 +63,11 @@ fn log(change: &Change, clock: &Clock) {
         }
         Change::Standing { service, report } => {
             let standing = report.standing.describe(clock.now());
-            tracing::warn!(service = &**service, source = %report.source, standing, "source changed");
+            if report.standing.is_trouble() {
+                tracing::warn!(service = &**service, source = %report.source, standing, "source changed");
+            } else {
+                tracing::info!(service = &**service, source = %report.source, standing, "source changed");
+            }
         }
     }
 }

@@ -86,14 +86,21 @@ impl Control<'_> {
             let discovery = discovery.run(&resolver, &prober, stopped);
             let sources = sources.run(&sweeper, &resolver, &read);
             // A listener that fails ends the process; what ends without failing has stopped with it.
-            let listeners = async { tokio::try_join!(admin, registry).map(drop) };
-            let (_, (), (), (), listeners) =
-                tokio::join!(sweeper.clone().run(), changes, discovery, sources, listeners);
-            listeners
+            let listeners = async {
+                match tokio::try_join!(admin, registry) {
+                    Ok(_) => std::future::pending().await,
+                    Err(error) => error,
+                }
+            };
+            let work = async { tokio::join!(sweeper.clone().run(), changes, discovery, sources) };
+            tokio::select! {
+                failed = listeners => failed,
+                _ = work => io::Error::other("discovery ended by itself"),
+            }
         };
         tokio::select! {
             summary = self.follow_signals(&told) => Ok((self.gateway, self.storage, summary?)),
-            ended = background => Err(ended.err().unwrap_or_else(|| io::Error::other("discovery ended by itself"))),
+            failed = background => Err(failed),
         }
     }
 

@@ -39,10 +39,26 @@ pub(crate) struct Registrar {
     zone: Zone,
 }
 
-/// Whether a service finds its endpoints in the registry.
-pub(crate) fn is_wanted(plan: &Plan) -> bool {
-    let sources = plan.services.iter().flat_map(|service| &service.definition.sources);
-    sources.into_iter().any(|source| matches!(source.place, Place::Registry { .. }))
+/// The names under which services find their endpoints in the registry.
+pub(crate) fn wanted(plan: &Plan) -> impl Iterator<Item = Arc<str>> {
+    plan.services.iter().flat_map(|service| {
+        service.definition.sources.iter().filter_map(|source| match &source.place {
+            Place::Registry { name } => Some(Arc::clone(name.as_ref().unwrap_or(&service.name))),
+            _ => None,
+        })
+    })
+}
+
+/// Tells discovery what there is under each of those names, be it nothing.
+pub(crate) fn push_wanted(handle: &Handle, discovery: &Discovery, plan: &Plan) {
+    wanted(plan).for_each(|name| push(handle, discovery, &name, &mut BTreeSet::new()));
+}
+
+/// Why a reload cannot bring the first service that finds its endpoints in the registry.
+pub(crate) fn late(name: &str) -> Message {
+    Message::new(format!("`registry` names {name:?}, and this process runs no registry"))
+        .note("its listeners are opened at the start, so that no reload can fail half way")
+        .help("restart; a file that has a [registry] table from the start can be reloaded like this")
 }
 
 impl Registrar {
@@ -55,7 +71,7 @@ impl Registrar {
     ) -> Result<Option<Registrar>, Message> {
         let settings = match &root.registry {
             Some(settings) => settings.clone(),
-            None if is_wanted(plan) => RegistrySettings::default(),
+            None if wanted(plan).next().is_some() => RegistrySettings::default(),
             None => return Ok(None),
         };
         let zone = Zone::of(&settings).map_err(|error| Message::new(whole(&error)))?;
@@ -66,6 +82,7 @@ impl Registrar {
         let handle = storage.open_registry(&name, settings.address, surroundings.clock.clone())?;
         let mut odd = BTreeSet::new();
         push_all(&handle, &surroundings.discovery, &mut odd, |_| true);
+        push_wanted(&handle, &surroundings.discovery, plan);
         Ok(Some(Registrar { handle, settings, http, dns, zone }))
     }
 }

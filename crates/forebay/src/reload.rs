@@ -34,13 +34,19 @@ pub(crate) async fn reload(
             return reject(told, why, text.clone(), text);
         }
     };
+    let registry = control.storage.registry().cloned();
+    match (registry::wanted(&plan).next(), &registry) {
+        (Some(service), None) => {
+            let text = registry::late(&service).text();
+            return reject(told, why, text.clone(), text);
+        }
+        (_, Some(registry)) => registry::push_wanted(registry, &control.surroundings.discovery, &plan),
+        (None, None) => {}
+    }
     if let Err(message) = control.storage.open_for(&plan) {
         return reject(told, why, message.text(), message.text());
     }
     control.storage.begin();
-    if registry::is_wanted(&plan) && control.storage.registry().is_none() {
-        tracing::warn!("a service finds its endpoints in the registry, which starts with the next restart");
-    }
     let generation = match control.gateway.reload(plan).await {
         Ok(generation) => generation,
         Err(error) => {

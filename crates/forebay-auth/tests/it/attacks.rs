@@ -182,7 +182,6 @@ fn texts(issuer: &Issuer, good: &Value) -> Vec<Attack> {
         ),
         ("a space behind", format!("Bearer {token} "), "malformed"),
         ("a tab before", format!("Bearer \t{token}"), "malformed"),
-        ("two spaces", format!("Bearer  {token}"), "malformed"),
         ("two tokens", format!("Bearer {token}, {token}"), "malformed"),
         ("another scheme", format!("Basic {token}"), "no credentials"),
         ("no scheme", token.clone(), "no credentials"),
@@ -195,7 +194,10 @@ fn texts(issuer: &Issuer, good: &Value) -> Vec<Attack> {
 fn every_attack_is_refused() {
     let (policy, issuer, good) = (customers(), Issuer::es256("1"), good());
     let material = keys(&Issuer::jwks(&[&issuer]));
-    assert_eq!(outcome(&policy, &material, &format!("Bearer {}", issuer.token(&good))), "allowed");
+    for spaces in [" ", "   "] {
+        let text = format!("Bearer{spaces}{}", issuer.token(&good));
+        assert_eq!(outcome(&policy, &material, &text), "allowed");
+    }
     let attacks =
         [headers(&issuer, &good.to_string()), claimed(&issuer, &good), texts(&issuer, &good)].concat();
     let wrong: Vec<String> = attacks

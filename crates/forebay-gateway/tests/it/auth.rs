@@ -149,7 +149,8 @@ fn nobody_says_from_outside_who_calls() {
     let host = format!("127.0.0.1:{}", port.port());
     forebay_testkit::ask(port, format!("GET / HTTP/1.1\r\nHost: {host}\r\n{spoofed}\r\n"));
     let chunked = "POST /open HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nConnection: te\r\n\
-                   Trailer: forebay-subject\r\n\r\n0\r\nForebay-Subject: root\r\n\r\n";
+                   Trailer: forebay-subject\r\n\r\n0\r\nForebay-Subject: root\r\nforebay_subject: root\r\nFOREBAY_CONSUMER: root\r\n\
+                   x_auth_roles: admin\r\nX-Auth-Roles: admin\r\n\r\n";
     gateway.client().ask(chunked);
     let seen = upstream.requests();
     assert_eq!(seen.len(), 4);
