@@ -201,3 +201,44 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
     let late = retried.iter().filter(|ended| **ended > *first + CHECKED_EVERY).count();
     assert_eq!(late, 0, "of {} requests that met the dead instance", retried.len());
 }
+
+#[test]
+fn a_taken_port_of_dns_is_named_and_nothing_serves() {
+    let scratch = Scratch::new("registry-dns");
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    scratch.write(
+        "forebay.toml",
+        &format!(
+            "[gateway]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"{address}\"\n"
+        ),
+    );
+    let (code, said) = scratch.run(&["serve"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("error: {address} is in use by another process")), "{said}");
+}
+
+#[test]
+fn a_reload_that_would_need_a_registry_changes_nothing() {
+    let scratch = Scratch::new("registry-late");
+    let upstream = service();
+    let file = |endpoints: &str| {
+        format!(
+            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"off\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [service.orders]\nendpoints = \"{endpoints}\"\n[[route]]\nmatch = \"/*\"\nservice = \"orders\"\n"
+        )
+    };
+    scratch.write("forebay.toml", &file(&upstream.address().to_string()));
+    let mut command = scratch.forebay(&["serve"]);
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let gateway = lines.by_ref().find_map(|line| address(&line, "listen")).unwrap();
+    let serving = Instance { process, address: gateway };
+    scratch.write("forebay.toml", &file("registry"));
+    let said: Vec<String> = lines.by_ref().take_while(|line| !line.contains("reload rejected")).collect();
+    let said = said.join("\n");
+    assert!(said.contains("error: `registry` names \"orders\", and this process runs no registry"), "{said}");
+    assert!(said.contains("= help: restart"), "{said}");
+    assert_eq!(ask(serving.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").0, 200);
+}
