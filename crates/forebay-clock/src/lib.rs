@@ -3,11 +3,15 @@
 //! A `Moment` is eight bytes, so it fits an atomic, which `std::time::Instant` does not, and a test or a
 //! simulation can make one from nothing. Wall-clock time is another thing and stays `SystemTime`.
 
+mod agenda;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+pub use agenda::Agenda;
 
 /// A point on a monotonic clock: nanoseconds since that clock's start. 584 years fit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

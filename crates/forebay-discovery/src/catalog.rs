@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use forebay_clock::Moment;
+use forebay_clock::{Agenda, Moment};
 use tokio::sync::mpsc;
 
-use crate::agenda::Agenda;
 use crate::answer::{Answer, ResolveFailure};
 use crate::change::{Change, is_turn};
 use crate::definition::{Definitions, ServiceDefinition};

@@ -35,7 +35,6 @@
 //! # Ok::<(), forebay_discovery::Error>(())
 //! ```
 
-mod agenda;
 mod answer;
 mod backoff;
 mod catalog;

@@ -6,7 +6,6 @@
 //! Where a request goes is not decided here: the binary hands what changes to service discovery.
 
 mod absorbing;
-mod agenda;
 mod asked;
 mod check;
 pub mod checking;

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use forebay_clock::Moment;
+use forebay_clock::{Agenda, Moment};
 
-use crate::agenda::Agenda;
 use crate::check::{Check, CheckId};
 use crate::found::Found;
 use crate::indexes::{Indexes, folded, folded_arc};

@@ -26,13 +26,13 @@ impl Catalog {
     fn drop_supply(&mut self, supply: Supply) {
         if let Supply::LookedUp(id) = supply {
             self.feeds.remove(&id);
-            self.lookups_due.cancel(id);
+            self.lookups_due.cancel(&id);
         }
     }
 
     pub(super) fn unwatch(&mut self, live: &LiveState) {
         self.watches.remove(&live.id());
-        self.probes_due.cancel(live.id());
+        self.probes_due.cancel(&live.id());
     }
 
     /// Takes the definition, with the feeds of those sources that it shares with the one before.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
-use forebay_clock::Moment;
+use crate::Moment;
 
 /// Moments in order, each with the key it belongs to.
 #[derive(Clone, Debug)]
-pub(crate) struct Agenda<K> {
+pub struct Agenda<K> {
     order: BTreeSet<(Moment, K)>,
     moments: HashMap<K, Moment>,
 }
@@ -20,7 +20,7 @@ impl<K> Default for Agenda<K> {
 
 impl<K: Clone + Ord + Hash> Agenda<K> {
     /// Sets the key's moment; [`Moment::NEVER`] clears it.
-    pub(crate) fn set(&mut self, key: K, at: Moment) {
+    pub fn set(&mut self, key: K, at: Moment) {
         if self.moments.get(&key) == Some(&at) {
             return;
         }
@@ -32,7 +32,7 @@ impl<K: Clone + Ord + Hash> Agenda<K> {
     }
 
     /// Forgets the key, and gives it back if it was there.
-    pub(crate) fn cancel(&mut self, key: &K) -> Option<K> {
+    pub fn cancel(&mut self, key: &K) -> Option<K> {
         let (key, at) = self.moments.remove_entry(key)?;
         let entry = (at, key);
         self.order.remove(&entry);
@@ -40,12 +40,22 @@ impl<K: Clone + Ord + Hash> Agenda<K> {
     }
 
     /// The earliest moment of all.
-    pub(crate) fn next(&self) -> Moment {
+    pub fn next(&self) -> Moment {
         self.order.first().map_or(Moment::NEVER, |&(at, _)| at)
     }
 
+    /// Keys that have a moment.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether nothing is ever due.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// Takes the key that has waited longest, if its moment has come.
-    pub(crate) fn pop(&mut self, now: Moment) -> Option<K> {
+    pub fn pop(&mut self, now: Moment) -> Option<K> {
         let (at, _) = self.order.first()?;
         if *at > now {
             return None;
