@@ -27,8 +27,17 @@ impl Reply {
 
     /// A JSON document, on one line unless a person is to read it.
     pub(crate) fn json(status: u16, document: &Value, pretty: bool) -> Reply {
-        let text = if pretty { format!("{document:#}\n") } else { document.to_string() };
+        Reply::json_text(status, Reply::written(document, pretty))
+    }
+
+    /// A JSON document that is written out already.
+    pub(crate) fn json_text(status: u16, text: String) -> Reply {
         Reply::empty(status).with("Content-Type", JSON).with_body(text.into_bytes())
+    }
+
+    /// A JSON document, on one line unless a person is to read it.
+    pub(crate) fn written(document: &Value, pretty: bool) -> String {
+        if pretty { format!("{document:#}\n") } else { document.to_string() }
     }
 
     /// The same with one more field.

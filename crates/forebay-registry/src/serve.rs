@@ -39,6 +39,7 @@ pub struct RegistryHttp {
     requests: Requests,
     /// For the jitter of waits.
     rng: RefCell<fastrand::Rng>,
+    echo: consul::Echo,
 }
 
 impl RegistryHttp {
@@ -51,7 +52,14 @@ impl RegistryHttp {
         rng: fastrand::Rng,
     ) -> RegistryHttp {
         let requests = Requests::new(metrics);
-        RegistryHttp { handle, datacenter: datacenter.into(), shutdown, requests, rng: RefCell::new(rng) }
+        RegistryHttp {
+            handle,
+            datacenter: datacenter.into(),
+            shutdown,
+            requests,
+            rng: RefCell::new(rng),
+            echo: consul::Echo::default(),
+        }
     }
 
     async fn answer(&self, asked: &Asked, local: SocketAddr, waiter: &Waiter<'_>) -> Option<Reply> {
@@ -59,7 +67,8 @@ impl RegistryHttp {
             return Some(native::answer(&self.handle, asked).await);
         }
         let here = local.to_string();
-        let place = Place { handle: &self.handle, datacenter: &self.datacenter, here: &here };
+        let place =
+            Place { handle: &self.handle, datacenter: &self.datacenter, here: &here, echo: &self.echo };
         consul::answer(&place, asked, waiter).await
     }
 }

@@ -6,6 +6,7 @@ mod catalog;
 mod change;
 mod check_definition;
 mod checks;
+mod echo;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod health;
@@ -18,8 +19,9 @@ mod views;
 use std::time::Duration;
 
 use forebay_clock::Moment;
-use serde_json::Value;
 
+pub(crate) use self::echo::Echo;
+use self::echo::Said;
 use self::options::{Consistency, Options};
 use self::refused::Refused;
 use self::routes::{Act, Call, View};
@@ -37,6 +39,7 @@ pub(crate) struct Place<'a> {
     pub(crate) datacenter: &'a str,
     /// Where this listener is, as `host:port`.
     pub(crate) here: &'a str,
+    pub(crate) echo: &'a Echo,
 }
 
 /// Whether the path is one of Consul's.
@@ -70,27 +73,35 @@ async fn attend(place: &Place<'_>, asked: &Asked, waiter: &Waiter<'_>) -> Result
         }
         Act::Query { topic, view } => {
             let topic = topic(&call.name);
-            if !wait(place, &call, &topic, waiter).await {
-                return Ok(None);
+            let Some(has_waited) = wait(place, &call, &topic, waiter).await else { return Ok(None) };
+            let now = place.handle.clock().now();
+            let echo = || place.echo.of(asked, place.here, place.handle.read(Registry::count), now);
+            if let Some(said) = has_waited.then(echo).flatten() {
+                return queried(&call.options, said).map(Some);
             }
             // Index and answer are of one moment: a client that has the one has the other.
-            let now = place.handle.clock().now();
-            let (index, contact, document) = place.look(|shown| {
-                (shown.registry.index(&topic), last_contact(shown.registry, now), view(shown, &call))
+            let (count, index, last_contact, document) = place.look(|shown| {
+                let registry = shown.registry;
+                (registry.count(), registry.index(&topic), last_contact(registry, now), view(shown, &call))
             });
-            queried(&call.options, index, contact, &document?).map(Some)
+            let said = Said { index, last_contact, text: Reply::written(&document?, call.options.pretty) };
+            if has_waited {
+                place.echo.keep(asked, place.here, count, now, said.clone());
+            }
+            queried(&call.options, said).map(Some)
         }
     }
 }
 
 /// Waits while the client has seen what there is. One that has seen more has it from another registry, and is answered at
-/// once so that it begins anew. False when the client is gone.
-async fn wait(place: &Place<'_>, call: &Call<'_>, topic: &Topic, waiter: &Waiter<'_>) -> bool {
+/// once so that it begins anew. Whether it had to wait; `None` when the client is gone.
+async fn wait(place: &Place<'_>, call: &Call<'_>, topic: &Topic, waiter: &Waiter<'_>) -> Option<bool> {
     let seen = call.options.index;
     if seen == 0 || place.handle.read(|registry| registry.index(topic)) != seen {
-        return true;
+        return Some(false);
     }
-    waiter.wait(|rng| call.options.patience(rng), place.handle.changed(topic, seen, Moment::NEVER)).await
+    let changed = place.handle.changed(topic, seen, Moment::NEVER);
+    waiter.wait(|rng| call.options.patience(rng), changed).await.then_some(true)
 }
 
 /// How long ago the shared store last told how another node stands. No time for a node that shares with nobody.
@@ -99,12 +110,8 @@ fn last_contact(registry: &Registry, now: Moment) -> Duration {
     told.map_or(Duration::ZERO, |told| now.since(told))
 }
 
-fn queried(
-    options: &Options,
-    index: u64,
-    last_contact: Duration,
-    document: &Value,
-) -> Result<Reply, Refused> {
+fn queried(options: &Options, said: Said) -> Result<Reply, Refused> {
+    let Said { index, last_contact, text } = said;
     // Beyond that, other nodes may have changed and lapsed unseen.
     let is_in_contact = last_contact <= NODE_LEASE;
     if options.consistency == Consistency::Consistent && !is_in_contact {
@@ -115,7 +122,7 @@ fn queried(
         );
         return Err(Refused::new(500, text));
     }
-    let reply = Reply::json(200, document, options.pretty)
+    let reply = Reply::json_text(200, text)
         .with("X-Consul-Index", &index.to_string())
         .with("X-Consul-Knownleader", if is_in_contact { "true" } else { "false" })
         .with("X-Consul-Lastcontact", &last_contact.as_millis().to_string())
@@ -140,7 +147,8 @@ mod tests {
     fn only_consistent_readers_are_refused_when_the_store_is_out_of_reach() {
         let status = |query: &str, contact: Duration| {
             let options = Options::read(&Query::parse(query).unwrap(), "dc1").unwrap();
-            queried(&options, 1, contact, &Value::Null).map_err(|refused| refused.status)
+            let said = Said { index: 1, last_contact: contact, text: "null".into() };
+            queried(&options, said).map_err(|refused| refused.status)
         };
         let field = |reply: Reply, name: &str| {
             let (head, _) = reply.response();

@@ -253,7 +253,7 @@ fn say(figures: &str) {
     clippy::disallowed_methods,
     reason = "trouble lasts for a while, and that is the matter of the test"
 )]
-fn wait(time: Duration) {
+pub(super) fn wait(time: Duration) {
     std::thread::sleep(time);
 }
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -235,8 +236,21 @@ fn a_reload_that_would_need_a_registry_changes_nothing() {
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
     let gateway = lines.by_ref().find_map(|line| address(&line, "listen")).unwrap();
     let serving = Instance { process, address: gateway };
-    scratch.write("forebay.toml", &file("registry"));
-    let said: Vec<String> = lines.by_ref().take_while(|line| !line.contains("reload rejected")).collect();
+    let is_told = AtomicBool::new(false);
+    let said: Vec<String> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Until it looks: what is written before it first does is no change.
+            for lines in (1..).take_while(|_| !is_told.load(Ordering::Relaxed)) {
+                scratch.write("next.toml", &(file("registry") + &"\n".repeat(lines)));
+                std::fs::rename(scratch.path().join("next.toml"), scratch.path().join("forebay.toml"))
+                    .unwrap();
+                super::nodes::wait(Duration::from_millis(200));
+            }
+        });
+        let said = lines.by_ref().take_while(|line| !line.contains("reload rejected")).collect();
+        is_told.store(true, Ordering::Relaxed);
+        said
+    });
     let said = said.join("\n");
     assert!(said.contains("error: `registry` names \"orders\", and this process runs no registry"), "{said}");
     assert!(said.contains("= help: restart"), "{said}");
