@@ -11,7 +11,7 @@ use crate::forward::Errand;
 use crate::generation::Upstream;
 
 /// How long an endpoint that could not be reached is left alone, where there is another.
-const SUSPECT_TIME: Duration = Duration::from_secs(1);
+pub(crate) const SUSPECT_TIME: Duration = Duration::from_secs(1);
 
 impl Errand<'_> {
     /// Remembers how an attempt ended. What the client did says nothing about the service.

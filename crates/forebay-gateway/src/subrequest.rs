@@ -2,7 +2,6 @@
 //! try elsewhere when the first endpoint is not reached.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_auth::ANSWER_BYTES_MAX;
@@ -14,11 +13,10 @@ use forebay_http::{RequestHead, ResponseHead};
 
 use crate::core::Core;
 use crate::generation::{CoreGeneration, Upstream};
+use crate::learning::SUSPECT_TIME;
 
 /// Endpoints that are asked. Another try would make everybody behind the question wait for longer.
 const ATTEMPTS_MAX: usize = 2;
-/// How long an endpoint that could not be reached is left alone, where there is another.
-const SUSPECT_TIME: Duration = Duration::from_secs(1);
 
 /// The head of the answer; `None` when nobody answers until then.
 pub(crate) async fn ask(
