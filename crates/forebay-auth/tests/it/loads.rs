@@ -72,3 +72,15 @@ fn dangers_are_refused() {
     );
     check("forward = { service = 'login', cache_per = 'route' }", &["nothing is cached"]);
 }
+
+#[test]
+fn an_empty_file_takes_nothing_away() {
+    for (table, text, why) in [
+        ("api_keys = 'keys.toml'", "", "the file has no key"),
+        ("api_keys = 'keys.toml'", "# only a comment\n", "the file has no key"),
+        ("basic = 'users'", "", "the file has no user"),
+    ] {
+        let read = policy(table).read(std::path::Path::new("file"), text.as_bytes());
+        assert_eq!(read.map(drop).map_err(|error| error.to_string()), Err(why.to_owned()), "{table}");
+    }
+}
