@@ -6,6 +6,11 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex};
 
+use forebay_clock::Moment;
+use forebay_config::{Rate, RatePeriod};
+
+use crate::callers::{Counted, Door, Table};
+use crate::gcra::Gcra;
 use crate::window::{Ledger, Word};
 
 /// What one thread does with the state.
@@ -72,6 +77,16 @@ impl Scheduler {
         }
     }
 
+    /// Thread `me` cannot go on before another has: the next one does, which is no choice.
+    fn pass(&self, me: usize) {
+        let mut stage = self.stage.lock().unwrap();
+        let threads = stage.running.len();
+        let next = (1..threads).map(|step| (me + step) % threads).find(|&other| stage.running[other]);
+        stage.turn = next.expect("somebody is at the door");
+        self.turned.notify_all();
+        drop(self.turned.wait_while(stage, |stage| stage.turn != me).unwrap());
+    }
+
     fn begin(&self, me: usize) {
         let stage = self.stage.lock().unwrap();
         drop(self.turned.wait_while(stage, |stage| stage.turn != me).unwrap());
@@ -113,6 +128,34 @@ fn turn() {
     let part = PART.with_borrow(Clone::clone);
     if let Some((scheduler, me)) = part {
         scheduler.step(me);
+    }
+}
+
+/// A lock at which threads take turns.
+struct TurningDoor(Mutex<bool>);
+
+impl TurningDoor {
+    fn try_enter(&self) -> bool {
+        turn();
+        !std::mem::replace(&mut *self.0.lock().unwrap(), true)
+    }
+}
+
+impl Door for TurningDoor {
+    fn new() -> TurningDoor {
+        TurningDoor(Mutex::new(false))
+    }
+
+    fn alone<R>(&self, act: impl FnOnce() -> R) -> R {
+        while !self.try_enter() {
+            let part = PART.with_borrow(Clone::clone);
+            let (scheduler, me) = part.expect("who is alone waits for nobody");
+            scheduler.pass(me);
+        }
+        let result = act();
+        turn();
+        *self.0.lock().unwrap() = false;
+        result
     }
 }
 
@@ -219,4 +262,90 @@ fn the_search_finds_what_looks_before_it_counts() {
         *worst = (*worst).max(*case.let_through.lock().unwrap());
     });
     assert_eq!(worst.into_inner().unwrap(), 2);
+}
+
+/// A table of one bucket in which some callers have a seat since the start, and whom it let through since.
+struct Crowd {
+    table: Table<Turning, TurningDoor>,
+    let_through: Mutex<Vec<u64>>,
+    now: Moment,
+}
+
+/// One per second, two at once.
+fn slow() -> Gcra {
+    Gcra::new(Rate { count: 1, period: RatePeriod::Second }, 2)
+}
+
+/// Who came at the start has one of his two left.
+const AT_ONCE: Moment = Moment::from_nanos(1);
+/// He has both back.
+const LATER: Moment = Moment::from_nanos(2_000_000_000);
+
+impl Crowd {
+    fn new(seated: std::ops::Range<u64>, now: Moment) -> Crowd {
+        let crowd = Crowd { table: Table::new(1), let_through: Mutex::default(), now };
+        for caller in seated {
+            crowd.table.count(caller, &slow(), Moment::START);
+        }
+        crowd
+    }
+
+    fn count(&self, caller: u64) {
+        if let Counted::Within { .. } = self.table.count(caller, &slow(), self.now) {
+            self.let_through.lock().unwrap().push(caller);
+        }
+    }
+
+    fn times_through(&self, caller: u64) -> usize {
+        self.let_through.lock().unwrap().iter().filter(|&&through| through == caller).count()
+    }
+}
+
+/// Each thread a row of requests, by caller; so many of a caller's get through at most.
+#[track_caller]
+fn check_callers(
+    preemptions: u32,
+    fresh: impl Fn() -> Crowd,
+    rows: &[&'static [u64]],
+    most: &[(u64, usize)],
+) -> usize {
+    let thread = |&row: &&'static [u64]| -> Thread<Crowd> {
+        Box::new(move |crowd| row.iter().for_each(|&caller| crowd.count(caller)))
+    };
+    let threads: Vec<Thread<Crowd>> = rows.iter().map(thread).collect();
+    explore(preemptions, fresh, &threads, |crowd| {
+        for &(caller, most) in most {
+            let through = crowd.times_through(caller);
+            assert!(through <= most, "{through} of {caller} in {rows:?}");
+            assert!(crowd.table.seats_of(caller) <= 1, "{caller} has two seats in {rows:?}");
+        }
+    })
+}
+
+#[test]
+fn no_order_lets_a_caller_through_more_often_than_his_burst() {
+    let nobody = || Crowd::new(0..0, AT_ONCE);
+    let orders = [
+        // New on all cores at once.
+        check_callers(2, nobody, &[&[9, 9], &[9, 9]], &[(9, 2)]),
+        check_callers(1, nobody, &[&[9], &[9], &[9]], &[(9, 2)]),
+        // Known; new beside another who is; back while somebody takes his seat.
+        check_callers(2, || Crowd::new(9..10, AT_ONCE), &[&[9], &[9], &[9]], &[(9, 1)]),
+        check_callers(1, || Crowd::new(1..8, AT_ONCE), &[&[9, 9], &[9], &[8]], &[(9, 2), (8, 1)]),
+        check_callers(2, || Crowd::new(1..9, LATER), &[&[9], &[1, 1, 1]], &[(1, 2), (9, 1)]),
+    ];
+    assert!(orders.iter().all(|&orders| orders > 100), "{orders:?}");
+}
+
+#[test]
+fn no_order_charges_a_caller_for_another() {
+    // Full: who comes takes the seat of one who is counted at the same time.
+    let thread = |caller: u64| -> Thread<Crowd> { Box::new(move |crowd| crowd.count(caller)) };
+    explore(2, || Crowd::new(1..9, AT_ONCE), &[thread(1), thread(9)], |crowd| {
+        assert_eq!((crowd.times_through(1), crowd.times_through(9)), (1, 1), "each has his burst");
+        // The newcomer has used one of two.
+        crowd.count(9);
+        crowd.count(9);
+        assert_eq!(crowd.times_through(9), 2);
+    });
 }

@@ -11,6 +11,13 @@ pub(crate) trait Word {
     fn load(&self) -> u64;
     /// Changes it in one step, unless `change` has nothing to say.
     fn update(&self, change: impl FnMut(u64) -> Option<u64>) -> bool;
+    /// Changes it in one step if it is still what was `seen`.
+    fn swap_if(&self, seen: u64, next: u64) -> bool {
+        self.update(|word| (word == seen).then_some(next))
+    }
+    fn set(&self, value: u64) {
+        self.update(|_| Some(value));
+    }
 }
 
 impl Word for AtomicU64 {
@@ -25,6 +32,14 @@ impl Word for AtomicU64 {
 
     fn update(&self, change: impl FnMut(u64) -> Option<u64>) -> bool {
         self.fetch_update(SeqCst, SeqCst, change).is_ok()
+    }
+
+    fn swap_if(&self, seen: u64, next: u64) -> bool {
+        self.compare_exchange(seen, next, SeqCst, SeqCst).is_ok()
+    }
+
+    fn set(&self, value: u64) {
+        self.store(value, SeqCst);
     }
 }
 
