@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forebay_auth::{AuthSettings, Jwks, Policy, Source, digest};
 use forebay_config::{Check, Name, Origin, Spanned};
 use forebay_http::tls;
+use forebay_retry::CountedBy;
 
 use crate::plan::AuthPolicy;
 use crate::planning::{PlanError, ReadFile, Sections, place_in, read_pem, tls_error};
@@ -126,9 +127,18 @@ pub fn check_auth(
             .help(format!("{known}\"{NOBODY}\" lets everybody in"));
     }
     for route in routes {
-        let by_subject = route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject());
         let named = route.auth.as_ref().or(gateway.auth.as_ref());
-        if by_subject && named.is_none_or(|name| name.value.as_str() == NOBODY) {
+        if named.is_some_and(|name| name.value.as_str() != NOBODY) {
+            continue;
+        }
+        let by = route.rate_limit.as_ref().map(|limit| &limit.by);
+        if let Some(by) = by.filter(|by| by.value == CountedBy::Subject) {
+            check
+                .error_at(by.origin, "`rate_limit` counts by subject, and nobody here has one")
+                .note("all requests would count by their addresses, which is another limit")
+                .help("add `auth = \"…\"`, or write by = \"address\"");
+        }
+        if route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject()) {
             check
                 .error_at(
                     route.pattern.origin,

@@ -32,6 +32,7 @@ use crate::passwords::Passwords;
 use crate::plan::Plan;
 use crate::ports::ServicePorts;
 use crate::probe::ProbeTls;
+use crate::rate_limit::LiveLimit;
 use crate::sources::Sources;
 use crate::stage::Role;
 use crate::telemetry::Families;
@@ -301,7 +302,14 @@ fn generation(
     let auth = plan.auth.iter().zip(live);
     let auth =
         auth.map(|(auth, live)| SharedAuth { metrics: families.auth(&auth.policy.name), live }).collect();
-    let generation = Generation { number, plan, services, routes, cors, auth, families: families.clone() };
+    let limits = plan.routes.iter().map(|route| {
+        let limit = route.rate_limit.as_ref()?;
+        let (callers, hasher) = kept.callers(&route.name, limit);
+        Some(LiveLimit { callers, hasher, metrics: families.rate_limit(&route.name) })
+    });
+    let limits = limits.collect();
+    let families = families.clone();
+    let generation = Generation { number, plan, services, routes, limits, cors, auth, families };
     generation.prepare();
     generation
 }

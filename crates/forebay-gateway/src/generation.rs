@@ -18,6 +18,7 @@ use rustls::pki_types::ServerName;
 use crate::cors::SharedCors;
 use crate::kept::ServiceState;
 use crate::plan::{Plan, Service};
+use crate::rate_limit::LiveLimit;
 use crate::sources::{Held, LiveSource};
 use crate::telemetry::{EndpointMetrics, Families, RouteMetrics, ServiceMetrics};
 
@@ -31,6 +32,8 @@ pub struct Generation {
     pub(crate) services: Vec<SharedService>,
     /// By the places of the plan's routes, and one more for requests that matched none.
     pub(crate) routes: Vec<RouteMetrics>,
+    /// By the places of the plan's routes.
+    pub(crate) limits: Vec<Option<LiveLimit>>,
     /// By the places of the plan's policies.
     pub(crate) cors: Vec<SharedCors>,
     /// By the places of the plan's policies of who calls.

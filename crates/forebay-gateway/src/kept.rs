@@ -2,22 +2,28 @@
 //! put in force, unless the setting it was learnt under has changed.
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_clock::Moment;
 use forebay_cors::DeniedCalls;
 use forebay_retry::{
-    Breaker, BreakerSettings, Budget, BudgetSettings, Concurrency, Latencies, LimitSettings,
+    Breaker, BreakerSettings, Budget, BudgetSettings, Callers, Concurrency, Gcra, Latencies, LimitSettings,
+    RateLimit,
 };
 
 use crate::latencies::PeakLatencies;
 use crate::plan::{Plan, Service};
 
-/// By the names of services and of policies.
+/// By the names of services, policies and routes.
 #[derive(Default)]
 pub(crate) struct Kept {
     services: BTreeMap<Arc<str>, KeptService>,
     denied: BTreeMap<Arc<str>, Arc<Mutex<DeniedCalls>>>,
+    /// With the number of callers that are told apart.
+    callers: BTreeMap<Arc<str>, Learnt<(Gcra, usize), Callers>>,
+    /// By which callers find their places.
+    hasher: RandomState,
 }
 
 /// What is kept of a service, besides its endpoints.
@@ -76,6 +82,9 @@ impl Kept {
     pub(crate) fn retain(&mut self, plan: &Plan) {
         self.services.retain(|name, _| plan.services.iter().any(|service| service.name == *name));
         self.denied.retain(|name, _| plan.cors.iter().any(|policy| policy.name == *name));
+        self.callers.retain(|name, _| {
+            plan.routes.iter().any(|route| route.rate_limit.is_some() && route.name == *name)
+        });
     }
 
     /// The state of a service under its present settings.
@@ -89,6 +98,14 @@ impl Kept {
             latencies: kept.latencies.if_set(percentile, Latencies::new),
             peaks: kept.peaks.clone(),
         }
+    }
+
+    /// What a route's callers have left of its limit, and by what they find it.
+    pub(crate) fn callers(&mut self, route: &Arc<str>, limit: &RateLimit) -> (Arc<Callers>, RandomState) {
+        let kept = self.callers.entry(route.clone()).or_default();
+        let setting = (limit.gcra(), limit.callers_max());
+        let callers = kept.under(setting, |(gcra, callers_max)| Callers::new(gcra, callers_max));
+        (callers, self.hasher.clone())
     }
 
     /// Who was denied by a policy.

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod planning;
 mod ports;
 pub mod probe;
+mod rate_limit;
 pub mod registry_probe;
 mod relay;
 mod replay;

@@ -16,6 +16,7 @@ use crate::generation::CoreGeneration;
 use crate::hop::Hop;
 use crate::path;
 use crate::plan::{Answer, Route};
+use crate::rate_limit;
 use crate::stage::{self, Role, Verdict};
 use crate::visit::{Names, Visit, record};
 
@@ -38,12 +39,15 @@ pub(crate) async fn serve(core: &Core, role: &Role, request: &mut Request<'_>) {
         generation.shared.cors[cors.place].record(core.metrics, cors, &request.head);
     }
     let mut verdict = decision.verdict;
-    if let Some(policy) = decision.auth {
+    let mut admitted = rate_limit::at_the_door(core, &generation, decision.limit, &request.head, &visit);
+    if let Some(policy) = decision.auth.filter(|_| admitted.is_ok()) {
         // Boxed, as all that is rare: every request carries the room for what is not.
         let known = Box::pin(authenticate(core, &generation, policy, request, &mut visit)).await;
-        if let Err(problem) = known {
-            verdict = Verdict::Refuse(problem);
-        }
+        admitted = known.and(admitted);
+    }
+    let counted = admitted.and_then(|due| due.map_or(Ok(()), |due| due.settle(core, &request.head, &visit)));
+    if let Err(problem) = counted {
+        verdict = Verdict::Refuse(problem);
     }
     match verdict {
         Verdict::Preflight(answer) => {

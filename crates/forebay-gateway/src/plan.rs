@@ -12,7 +12,7 @@ use forebay_cors::CorsSettings;
 use forebay_discovery::ServiceDefinition;
 use forebay_http::parse::HeadLimits;
 use forebay_http::server::ServerSettings;
-use forebay_retry::{BreakerSettings, BudgetSettings, Hedge, LimitSettings, Policy, Priority};
+use forebay_retry::{BreakerSettings, BudgetSettings, Hedge, LimitSettings, Policy, Priority, RateLimit};
 use ipnet::IpNet;
 
 use crate::identity_fields::IdentityFields;
@@ -139,6 +139,8 @@ pub struct Route {
     pub timeout: Duration,
     /// Of a request body.
     pub body_bytes_max: u64,
+    /// How many requests it takes.
+    pub rate_limit: Option<RateLimit>,
     /// Who is served first when there is too much.
     pub priority: Priority,
     /// Whether a POST with a key runs once.
@@ -232,6 +234,7 @@ impl Plan {
                 auth: None,
                 timeout,
                 body_bytes_max,
+                rate_limit: None,
                 priority: Priority::default(),
                 idempotency: None,
             })

@@ -9,7 +9,7 @@ use forebay_config::{FilePath, Name, Origin, Spanned};
 use forebay_cors::CorsSettings;
 use forebay_http::parse::HeadLimits;
 use forebay_http::tls::{self, TlsError};
-use forebay_retry::{BreakerTable, ConcurrencySettings, HedgeSettings};
+use forebay_retry::{BreakerTable, ConcurrencySettings, HedgeSettings, RateLimitSettings};
 use thiserror::Error;
 
 use crate::auth_planning;
@@ -153,6 +153,7 @@ fn route(settings: &RouteSettings, sections: &Sections<'_>) -> Option<Route> {
         auth: auth_planning::of_route(settings, sections),
         timeout,
         body_bytes_max: settings.max_body.unwrap_or(gateway.max_body).0,
+        rate_limit: settings.rate_limit.as_ref().map(RateLimitSettings::limit),
         priority: settings.priority,
         idempotency: settings.idempotency.as_ref().map(|settings| Arc::new(settings.policy(timeout))),
     })

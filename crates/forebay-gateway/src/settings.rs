@@ -9,7 +9,7 @@ use forebay_config::{
 };
 use forebay_discovery::DiscoverySettings;
 use forebay_idempotency::IdempotencySettings;
-use forebay_retry::{Priority, ResilienceSettings, RetrySettings};
+use forebay_retry::{Priority, RateLimitSettings, ResilienceSettings, RetrySettings};
 use ipnet::IpNet;
 
 use crate::pattern::Pattern;
@@ -146,6 +146,9 @@ pub struct RouteSettings {
     /// Who may call: an `[auth.NAME]`, or `none` for everybody.
     #[setting(example = "customers")]
     pub auth: Option<Spanned<Name>>,
+    /// How many requests the route takes from each client, or by what else they are counted; more get 429.
+    #[setting(example = "100/s")]
+    pub rate_limit: Option<RateLimitSettings>,
     /// Runs a POST or PATCH with an `Idempotency-Key` once, however often it is sent.
     #[setting(example = "subject")]
     pub idempotency: Option<IdempotencySettings>,

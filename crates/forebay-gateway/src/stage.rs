@@ -25,6 +25,8 @@ pub struct Decision<'p> {
     pub cors: Option<CrossOrigin<'p>>,
     /// The policy that has to know the caller first, by its place in the plan.
     pub auth: Option<usize>,
+    /// The route whose rate limit counts the request, if it has one.
+    pub limit: Option<usize>,
     /// What to do.
     pub verdict: Verdict,
 }
@@ -68,13 +70,13 @@ pub fn decide<'p>(
     };
     let cors = match asked {
         Asked::Preflight { route, cors, answer } => {
-            return Decision { route, cors: Some(cors), auth: None, verdict: Verdict::Preflight(answer) };
+            return Decision { route, cors: Some(cors), auth: None, limit: None, verdict: Verdict::Preflight(answer) };
         }
         Asked::Other(cors) => cors,
     };
     let refuse = |route, cors, problem| {
         let verdict = Verdict::Refuse(Box::new(problem));
-        Decision { route, cors, auth: None, verdict }
+        Decision { route, cors, auth: None, limit: None, verdict }
     };
     let found = match found {
         Ok(route) => route,
@@ -89,7 +91,8 @@ pub fn decide<'p>(
         Answer::Service(service) => Verdict::Forward(service),
         Answer::Redirect { .. } | Answer::Static { .. } => Verdict::Own,
     };
-    Decision { route: Some(found), cors, auth: route.auth, verdict }
+    let limit = route.rate_limit.is_some().then_some(found);
+    Decision { route: Some(found), cors, auth: route.auth, limit, verdict }
 }
 
 /// The CORS policy that holds for a request to the front, by its place.

@@ -16,6 +16,16 @@ const DURATION: Desc<3> = Desc::new(
 .unit(Unit::Seconds);
 const REFUSED: Desc<1> =
     Desc::new("http_server_requests_refused", "Requests that were not valid HTTP, by problem.", ["problem"]);
+const RATE_LIMITED: Desc<1> = Desc::new(
+    "http_server_requests_rate_limited",
+    "Requests refused because more came than the route's limit takes.",
+    ["route"],
+);
+const FORGOTTEN: Desc<1> = Desc::new(
+    "http_server_rate_limit_forgotten",
+    "Callers forgotten before their burst was back, because there were too many to tell apart.",
+    ["route"],
+);
 const CONNECTIONS: Desc<1> =
     Desc::new("http_server_connections", "Open client connections, by listener role.", ["role"]);
 const ATTEMPTS: Desc<2> = Desc::new(
@@ -91,6 +101,8 @@ impl Ejections {
 pub(crate) struct Families {
     duration: Family<Histogram, 3>,
     refused: Family<Counter, 1>,
+    rate_limited: Family<Counter, 1>,
+    forgotten: Family<Counter, 1>,
     connections: Family<Gauge, 1>,
     attempts: Family<Counter, 2>,
     failures: Family<Counter, 2>,
@@ -113,6 +125,8 @@ impl Families {
         Families {
             duration: registry.histograms(DURATION, Buckets::HTTP),
             refused: registry.counters(REFUSED),
+            rate_limited: registry.counters(RATE_LIMITED),
+            forgotten: registry.counters(FORGOTTEN),
             connections: registry.gauges(CONNECTIONS),
             attempts: registry.counters(ATTEMPTS),
             failures: registry.counters(FAILURES),
@@ -132,6 +146,13 @@ impl Families {
 
     pub(crate) fn route(&self, route: &str) -> RouteMetrics {
         RouteMetrics { duration: self.duration.grid([route]) }
+    }
+
+    pub(crate) fn rate_limit(&self, route: &str) -> RateLimitMetrics {
+        RateLimitMetrics {
+            refused: self.rate_limited.series([route]),
+            forgotten: self.forgotten.series([route]),
+        }
     }
 
     pub(crate) fn service(&self, service: &str) -> ServiceMetrics {
@@ -178,6 +199,12 @@ impl Families {
 /// What a route holds.
 pub(crate) struct RouteMetrics {
     pub(crate) duration: Grid<Histogram, 3, (MethodLabel, StatusClass)>,
+}
+
+/// What a route with a limit holds.
+pub(crate) struct RateLimitMetrics {
+    pub(crate) refused: Counter,
+    pub(crate) forgotten: Counter,
 }
 
 /// What a service holds.

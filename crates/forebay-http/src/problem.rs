@@ -42,7 +42,8 @@ pub struct Problem {
     pub retryable: bool,
     /// Methods the resource has, for 405.
     pub allow: Option<String>,
-    /// Seconds for `Retry-After`, for 503.
+    /// Seconds for `Retry-After`, for 429 and 503. Also in the document: scripts of other origins do not see the field
+    /// unless a CORS policy exposes it.
     pub retry_after_s: Option<u32>,
     /// What `WWW-Authenticate` asks for, for 401; visible ASCII and spaces.
     pub challenge: Option<String>,
@@ -93,7 +94,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after_s {
             fields.append("retry-after", seconds.to_string().as_bytes());
         }
-        let body = json!({
+        let mut body = json!({
             "type": format!("urn:forebay:problem:{}", self.kind),
             "title": crate::head::reason_phrase(self.status),
             "status": self.status,
@@ -101,6 +102,9 @@ impl Problem {
             "fault": self.fault.text(),
             "retryable": self.retryable,
         });
+        if let Some(seconds) = self.retry_after_s {
+            body["retry_after"] = seconds.into();
+        }
         let mut body = body.to_string().into_bytes();
         body.push(b'\n');
         (head, body)
@@ -118,6 +122,15 @@ mod tests {
         assert_eq!(head.status(), 400);
         assert_eq!(body["fault"], "client");
         assert_eq!(body["type"], "urn:forebay:problem:malformed-request");
-        assert_eq!(body["status"], 400);
+        assert_eq!((&body["status"], &body["retry_after"]), (&400.into(), &serde_json::Value::Null));
+    }
+
+    #[test]
+    fn when_to_come_back_stands_in_the_field_and_in_the_document() {
+        let problem = Problem::new(503, "busy", Fault::Forebay, "too much to do");
+        let (head, body) = Problem { retry_after_s: Some(7), ..problem }.response();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(head.fields().get(crate::Name::RetryAfter), Some(&b"7"[..]));
+        assert_eq!(body["retry_after"], 7);
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "criterion's macros write functions without")]
 
+use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use fastrand::Rng;
 use forebay_clock::Moment;
+use forebay_config::{Rate, RatePeriod};
 use forebay_retry::{
-    Attempt, Breaker, BreakerSettings, Budget, BudgetSettings, Concurrency, Ending, Hedge, HedgeAfter,
-    Latencies, LimitSettings, LocalBudget, Policy, Priority, Told, Waiting,
+    Attempt, Breaker, BreakerSettings, Budget, BudgetSettings, CALLERS_MAX, Callers, Concurrency, Ending, Gcra,
+    Hedge, HedgeAfter, Latencies, LimitSettings, LocalBudget, Policy, Priority, Told, Waiting,
 };
 
 /// Each iteration is a microsecond later, so that windows and slots pass as they do at a million requests a second.
@@ -97,5 +99,25 @@ fn concurrency(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, budget, breaker, hedge, concurrency);
+fn rate_limit(c: &mut Criterion) {
+    let mut time = Time(0);
+    let callers =
+        |count, period| Callers::new(Gcra::new(Rate { count, period }, count), CALLERS_MAX);
+    let (fast, slow) = (callers(1_000_000, RatePeriod::Second), callers(1, RatePeriod::Day));
+    let hasher = RandomState::new();
+    let address = [192u8, 0, 2, 1];
+    c.bench_function("rate limit: hash of an address", |b| b.iter(|| hasher.hash_one(black_box(address))));
+    c.bench_function("rate limit: within", |b| b.iter(|| fast.count(black_box(7), time.next())));
+    c.bench_function("rate limit: over", |b| b.iter(|| slow.count(black_box(7), time.next())));
+    // Spread over the whole table, as hashes are: what is not in the cache has to be fetched.
+    let mut caller = 0u64;
+    let mut next = |callers: u64| {
+        caller += 1;
+        (caller % callers).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20)
+    };
+    c.bench_function("rate limit: within, one of 30,000", |b| b.iter(|| fast.count(next(30_000), time.next())));
+    c.bench_function("rate limit: new, table full", |b| b.iter(|| slow.count(next(u64::MAX), time.next())));
+}
+
+criterion_group!(benches, budget, breaker, hedge, concurrency, rate_limit);
 criterion_main!(benches);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use forebay_config::{Node, Problem, Rate, Reader, Settings, Shape, Value};
+use forebay_config::{Node, Problem, Rate, Reader, Settings, Shape, Spanned, Value};
 
 use crate::callers::CALLERS_MAX;
 use crate::gcra::Gcra;
@@ -20,7 +20,7 @@ pub struct RateLimitSettings {
     /// What is counted by itself: each client's `address` (of IPv6 its /64), each authenticated `subject`, each value of
     /// `header:NAME`, or the whole `route`.
     #[setting(default = "address")]
-    pub by: CountedBy,
+    pub by: Spanned<CountedBy>,
 }
 
 /// What is counted by itself.
@@ -50,7 +50,7 @@ pub struct RateLimit {
 impl RateLimitSettings {
     /// The limit they come to.
     pub fn limit(&self) -> RateLimit {
-        RateLimit { rate: self.rate, burst: self.burst.unwrap_or(self.rate.count), by: self.by.clone() }
+        RateLimit { rate: self.rate, burst: self.burst.unwrap_or(self.rate.count), by: self.by.value.clone() }
     }
 }
 

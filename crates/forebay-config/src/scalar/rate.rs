@@ -44,6 +44,14 @@ impl RatePeriod {
         })
     }
 
+    /// What was meant by another word for it: `min`, `Seconds`.
+    fn near(text: &str) -> Option<RatePeriod> {
+        let text = text.to_ascii_lowercase();
+        let words = ["seconds", "minutes", "hours", "days"];
+        let near = |word: &&str| !text.is_empty() && word.starts_with(&text);
+        words.iter().position(|word| near(&word)).map(|place| RatePeriod::ALL[place])
+    }
+
     const fn unit(self) -> &'static str {
         match self {
             RatePeriod::Second => "s",
@@ -70,16 +78,26 @@ impl Rate {
         };
         let period = RatePeriod::ALL.into_iter().find(|period| period.unit() == unit).ok_or_else(|| {
             let shown: String = unit.chars().take(20).collect();
-            Problem::new(format!("has the unknown period `{shown}`"))
-                .help("the periods are `s`, `m`, `h` and `d`")
+            let problem = Problem::new(format!("has the unknown period `{shown}`"));
+            match RatePeriod::near(unit) {
+                Some(near) => problem.help(format!("write \"{}/{}\"", count.trim_end_matches('r'), near.unit())),
+                None => problem.help("the periods are `s`, `m`, `h` and `d`"),
+            }
         })?;
-        let is_number = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
-        let count = if is_number { count.parse().map_err(|_| Problem::new("is too large"))? } else { 0 };
+        if let Some(digits) = count.strip_suffix('r').filter(|digits| is_digits(digits)) {
+            let help = format!("write \"{digits}/{}\"", period.unit());
+            return Err(Problem::new("says what is counted, which its setting does").help(help));
+        }
+        let count = if is_digits(count) { count.parse().map_err(|_| Problem::new("is too large"))? } else { 0 };
         if count == 0 {
             return Err(Problem::new("has no whole number above zero before the `/`"));
         }
         Ok(Rate { count, period })
     }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl fmt::Display for Rate {
@@ -123,6 +141,16 @@ mod tests {
         check("0/s", Err("has no whole number above zero before the `/`"));
         check("+5/s", Err("has no whole number above zero before the `/`"));
         check("99999999999/s", Err("is too large"));
+    }
+
+    #[test]
+    fn who_writes_it_as_elsewhere_is_told_how_it_is_written_here() {
+        let help = |text| Rate::parse(text).expect_err(text).help;
+        for (text, here) in [("10r/s", "10/s"), ("10r/min", "10/m"), ("5/Hour", "5/h"), ("5/sec", "5/s")] {
+            assert_eq!(help(text), Some(format!("write \"{here}\"")), "{text}");
+        }
+        assert_eq!(help("5/ms").as_deref(), Some("the periods are `s`, `m`, `h` and `d`"));
+        assert_eq!(help("-5/s"), None);
     }
 
     proptest! {

@@ -10,13 +10,13 @@ use crate::cors::gone;
 use crate::idempotency::{Keyed, counting};
 
 /// An issuer's server, whose answer can be changed.
-struct Publisher {
+pub(crate) struct Publisher {
     upstream: Upstream,
     text: Arc<Mutex<String>>,
 }
 
 impl Publisher {
-    fn of(issuers: &[&Issuer]) -> Publisher {
+    pub(crate) fn of(issuers: &[&Issuer]) -> Publisher {
         let text = Arc::new(Mutex::new(Issuer::jwks(issuers)));
         let shown = text.clone();
         let upstream = Upstream::start(move |connection| {
@@ -32,7 +32,7 @@ impl Publisher {
         *self.text.lock().expect("nobody panicked") = Issuer::jwks(issuers);
     }
 
-    fn jwt(&self, more: &str) -> String {
+    pub(crate) fn jwt(&self, more: &str) -> String {
         let address = self.upstream.address();
         format!("jwt = {{ jwks = \"http://{address}/jwks\", audience = 'shop', consumer = 'azp', {more} }}")
     }
@@ -55,7 +55,7 @@ pub(crate) fn get(gateway: &RunningGateway, path: &str, fields: &str) -> Message
     gateway.client().ask(format!("GET {path} HTTP/1.1\r\nHost: shop.example\r\n{fields}\r\n"))
 }
 
-fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 

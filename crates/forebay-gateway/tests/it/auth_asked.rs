@@ -10,7 +10,7 @@ use forebay_testkit::{PATIENCE, RunningGateway, Upstream};
 use crate::auth::{get, metrics, ok, protected};
 use crate::cors::gone;
 
-fn basic(credentials: &str) -> String {
+pub(crate) fn basic(credentials: &str) -> String {
     use base64::Engine;
     format!("Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(credentials))
 }
@@ -26,10 +26,10 @@ fn until(mut is_so: impl FnMut() -> bool) {
 }
 
 /// A file that goes with the test.
-struct File(PathBuf);
+pub(crate) struct File(pub(crate) PathBuf);
 
 impl File {
-    fn new(text: &str) -> File {
+    pub(crate) fn new(text: &str) -> File {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let file = File(std::env::temp_dir().join(format!("forebay-auth-{}-{number}", std::process::id())));
@@ -50,7 +50,7 @@ impl Drop for File {
     }
 }
 
-fn ring(keys: &[(&KeyText, &str)]) -> KeyRing {
+pub(crate) fn ring(keys: &[(&KeyText, &str)]) -> KeyRing {
     let mut ring = KeyRing::default();
     for (key, consumer) in keys {
         let ApiKey { id, hash } = ApiKey::parse(key.reveal().as_bytes()).expect("a key");

@@ -18,6 +18,7 @@ mod life;
 mod local_ports;
 mod malformed;
 mod pushed;
+mod rate_limits;
 mod registry_probe;
 mod resilience;
 mod retries;

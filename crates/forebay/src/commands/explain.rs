@@ -115,6 +115,9 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
     if matches!(decision.verdict, Verdict::Own | Verdict::Forward(_)) {
         print_auth(&plan, decision.auth, &head);
     }
+    if let Some(limit) = decision.limit.and_then(|route| plan.routes[route].rate_limit.as_ref()) {
+        say!("{:<10} {limit}", "limit");
+    }
     match decision.verdict {
         Verdict::Preflight(answer) => say!("{:<10} {} to the preflight", "answer", answer.status()),
         Verdict::Refuse(problem) => print_refusal(&problem),

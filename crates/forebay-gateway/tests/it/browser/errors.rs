@@ -37,6 +37,9 @@ const ERRORS: &[Meets] = &[
         path: "/small",
         body: Some("more than ten bytes"),
     },
+    Meets { status: 429, kind: "rate-limited", method: "GET", path: "/limited", body: None },
+    // A preflight does not count; the PUT behind it does.
+    Meets { status: 429, kind: "rate-limited", method: "PUT", path: "/limited", body: None },
     Meets { status: 502, kind: "upstream-unreachable", method: "GET", path: "/gone", body: None },
     // Its service is down; the preflight of this method is answered all the same.
     Meets { status: 502, kind: "upstream-unreachable", method: "PUT", path: "/gone", body: None },
@@ -56,16 +59,18 @@ fn gateway(failing: &Upstream, silent: &Upstream, login: &Upstream) -> RunningGa
     };
     let breaker = "eject = { errors = 100 }\nbreaker = { failures = \"50%\", requests = 5, open = \"1m\" }";
     RunningGateway::start(&format!(
-        "[gateway]\ncors = \"shop\"\n{}{}{}{}{}{}{}{}{}{}{}{}\
+        "[gateway]\ncors = \"shop\"\n{}{}{}{}{}{}{}{}{}{}{}{}{}{}\
          [auth.tokens]\njwt = {{ jwks = \"http://127.0.0.1:1/jwks\", audience = \"shop\" }}\n\
          [auth.asked]\nforward = {{ service = \"login\" }}\n[auth.nobody]\nforward = {{ service = \"gone\" }}\n\
          [cors.shop]\norigins = [\"https://shop.example\"]\nmethods = [\"GET\", \"PUT\"]\ncredentials = true\n",
         service("small", failing.address(), ""),
+        service("limited", failing.address(), ""),
         service("gone", gone(), ""),
         service("failing", failing.address(), breaker),
         service("silent", silent.address(), ""),
         service("login", login.address(), ""),
         route("small", "max_body = \"10B\""),
+        route("limited", "rate_limit = \"1/d\""),
         route("gone", ""),
         route("failing", ""),
         route("silent", "timeout = \"100ms\""),
@@ -84,6 +89,7 @@ fn errors_are_read_by_pages_that_are_allowed_and_by_no_others() {
     for _ in 0..5 {
         gateway.client().ask("GET /failing HTTP/1.1\r\nHost: a\r\n\r\n");
     }
+    gateway.client().ask("GET /limited HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut stage = Stage::new();
     let ask = |stage: &mut Stage, origin: &str, meets: &Meets| {
         let url = format!("http://gateway.localhost:{}{}", gateway.address().port(), meets.path);
