@@ -128,24 +128,28 @@ pub fn check_auth(
     }
     for route in routes {
         let named = route.auth.as_ref().or(gateway.auth.as_ref());
-        if named.is_some_and(|name| name.value.as_str() != NOBODY) {
-            continue;
+        if named.is_none_or(|name| name.value.as_str() == NOBODY) {
+            check_subjectless(route, check);
         }
-        let by = route.rate_limit.as_ref().map(|limit| &limit.by);
-        if let Some(by) = by.filter(|by| by.value == CountedBy::Subject) {
-            check
-                .error_at(by.origin, "`rate_limit` counts by subject, and nobody here has one")
-                .note("all requests would count by their addresses, which is another limit")
-                .help("add `auth = \"…\"`, or write by = \"address\"");
-        }
-        if route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject()) {
-            check
-                .error_at(
-                    route.pattern.origin,
-                    "`idempotency` tells callers apart by subject, and nobody here has one",
-                )
-                .note("every request with an Idempotency-Key would be refused")
-                .help("add `auth = \"…\"`, or choose another `scope`");
-        }
+    }
+}
+
+/// Reports what a route that lets everybody in wants to know of its callers.
+fn check_subjectless(route: &Spanned<RouteSettings>, check: &mut Check<'_, '_>) {
+    let by = route.rate_limit.as_ref().map(|limit| &limit.by);
+    if let Some(by) = by.filter(|by| by.value == CountedBy::Subject) {
+        check
+            .error_at(by.origin, "`rate_limit` counts by subject, and nobody here has one")
+            .note("all requests would count by their addresses, which is another limit")
+            .help("add `auth = \"…\"`, or write by = \"address\"");
+    }
+    if route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject()) {
+        check
+            .error_at(
+                route.pattern.origin,
+                "`idempotency` tells callers apart by subject, and nobody here has one",
+            )
+            .note("every request with an Idempotency-Key would be refused")
+            .help("add `auth = \"…\"`, or choose another `scope`");
     }
 }

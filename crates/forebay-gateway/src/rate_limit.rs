@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_clock::Moment;
 use forebay_http::problem::{Fault, Problem};
 use forebay_http::{Fields, RequestHead};
 use forebay_retry::{Callers, Counted, CountedBy, RateLimit};
@@ -28,8 +29,9 @@ pub(crate) struct LiveLimit {
     pub(crate) metrics: RateLimitMetrics,
 }
 
-/// Whose request it is. Each kind is its own, so that nobody is taken for somebody of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whose request it is. Each kind is its own, so that nobody is taken for somebody of another. Without `Debug`: a field's
+/// value may be a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Whose<'a> {
     V4([u8; 4]),
     /// The upper half of an IPv6 address: what a customer gets. All of the lower half is his to choose from.
@@ -64,7 +66,10 @@ pub(crate) fn at_the_door<'g>(
     let Some((limit, live)) = found else { return Ok(None) };
     let mut due = Due { limit, live, sent: None };
     match &limit.by {
-        CountedBy::Address => return due.count(core, due.hash(of_address(visit.client.address))).map(|()| None),
+        CountedBy::Address => {
+            let whose = due.hash(of_address(visit.client.address));
+            return due.count(core, whose, visit.received).map(|()| None);
+        }
         CountedBy::Header(name) => due.sent = due.field(name, head),
         CountedBy::Subject | CountedBy::Route => {}
     }
@@ -87,11 +92,12 @@ impl Due<'_> {
             CountedBy::Address => None,
         };
         let whose = whose.unwrap_or_else(|| self.hash(of_address(visit.client.address)));
-        self.count(core, whose)
+        // Who calls may have taken seconds to find out.
+        self.count(core, whose, core.now())
     }
 
-    fn count(&self, core: &Core, whose: u64) -> Result<(), Box<Problem>> {
-        match self.live.callers.count(whose, core.now()) {
+    fn count(&self, core: &Core, whose: u64, now: Moment) -> Result<(), Box<Problem>> {
+        match self.live.callers.count(whose, now) {
             Counted::Within { forgot } => {
                 if forgot {
                     self.live.metrics.forgotten.inc(core.metrics);
@@ -157,10 +163,10 @@ mod tests {
 
     #[test]
     fn a_customer_of_ipv6_is_one_caller_and_of_ipv4_an_address() {
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert!(of("2001:db8:1:2::1") == of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert!(of("2001:db8:1:2::1") != of("2001:db8:1:3::1"));
+        assert!(of("192.0.2.1") == of("::ffff:192.0.2.1"));
+        assert!(of("192.0.2.1") != of("192.0.2.2"));
     }
 
     #[test]

@@ -70,7 +70,13 @@ pub fn decide<'p>(
     };
     let cors = match asked {
         Asked::Preflight { route, cors, answer } => {
-            return Decision { route, cors: Some(cors), auth: None, limit: None, verdict: Verdict::Preflight(answer) };
+            return Decision {
+                route,
+                cors: Some(cors),
+                auth: None,
+                limit: None,
+                verdict: Verdict::Preflight(answer),
+            };
         }
         Asked::Other(cors) => cors,
     };

@@ -12,8 +12,8 @@ use fastrand::Rng;
 use forebay_clock::Moment;
 use forebay_config::{Rate, RatePeriod};
 use forebay_retry::{
-    Attempt, Breaker, BreakerSettings, Budget, BudgetSettings, CALLERS_MAX, Callers, Concurrency, Ending, Gcra,
-    Hedge, HedgeAfter, Latencies, LimitSettings, LocalBudget, Policy, Priority, Told, Waiting,
+    Attempt, Breaker, BreakerSettings, Budget, BudgetSettings, CALLERS_MAX, Callers, Concurrency, Ending,
+    Gcra, Hedge, HedgeAfter, Latencies, LimitSettings, LocalBudget, Policy, Priority, Told, Waiting,
 };
 
 /// Each iteration is a microsecond later, so that windows and slots pass as they do at a million requests a second.
@@ -101,8 +101,7 @@ fn concurrency(c: &mut Criterion) {
 
 fn rate_limit(c: &mut Criterion) {
     let mut time = Time(0);
-    let callers =
-        |count, period| Callers::new(Gcra::new(Rate { count, period }, count), CALLERS_MAX);
+    let callers = |count, period| Callers::new(Gcra::new(Rate { count, period }, count), CALLERS_MAX);
     let (fast, slow) = (callers(1_000_000, RatePeriod::Second), callers(1, RatePeriod::Day));
     let hasher = RandomState::new();
     let address = [192u8, 0, 2, 1];
@@ -115,7 +114,9 @@ fn rate_limit(c: &mut Criterion) {
         caller += 1;
         (caller % callers).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20)
     };
-    c.bench_function("rate limit: within, one of 30,000", |b| b.iter(|| fast.count(next(30_000), time.next())));
+    c.bench_function("rate limit: within, one of 30,000", |b| {
+        b.iter(|| fast.count(next(30_000), time.next()))
+    });
     c.bench_function("rate limit: new, table full", |b| b.iter(|| slow.count(next(u64::MAX), time.next())));
 }
 

@@ -204,7 +204,9 @@ mod tests {
 
     #[test]
     fn a_table_is_no_larger_than_it_says() {
-        for (callers_max, seats) in [(1, 8), (100, 128), (CALLERS_MAX, CALLERS_MAX), (usize::MAX, CALLERS_MAX)] {
+        for (callers_max, seats) in
+            [(1, 8), (100, 128), (CALLERS_MAX, CALLERS_MAX), (usize::MAX, CALLERS_MAX)]
+        {
             let table: Table<AtomicU64, Mutex<()>> = Table::new(callers_max);
             assert_eq!(table.buckets.len() * SEATS, seats);
             assert_eq!(size_of_val(&*table.buckets), seats * 16);
@@ -272,7 +274,9 @@ mod tests {
         let callers = Callers::new(per_second(10, 2), CALLERS_MAX);
         let counted = allocation_counter::measure(|| {
             for caller in 0..100_000u64 {
-                std::hint::black_box(callers.count(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 70_000, at_ms(1)));
+                std::hint::black_box(
+                    callers.count(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 70_000, at_ms(1)),
+                );
             }
         });
         assert_eq!(counted.count_total, 0);

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn extremes_neither_overflow_nor_let_everything_through() {
-        for (count, period) in [(1, RatePeriod::Day), (u32::MAX, RatePeriod::Second), (999_983, RatePeriod::Second)]
+        for (count, period) in
+            [(1, RatePeriod::Day), (u32::MAX, RatePeriod::Second), (999_983, RatePeriod::Second)]
         {
             for burst in [1, u32::MAX] {
                 let gcra = gcra(count, period, burst);

@@ -341,11 +341,16 @@ fn no_order_lets_a_caller_through_more_often_than_his_burst() {
 fn no_order_charges_a_caller_for_another() {
     // Full: who comes takes the seat of one who is counted at the same time.
     let thread = |caller: u64| -> Thread<Crowd> { Box::new(move |crowd| crowd.count(caller)) };
-    explore(2, || Crowd::new(1..9, AT_ONCE), &[thread(1), thread(9)], |crowd| {
-        assert_eq!((crowd.times_through(1), crowd.times_through(9)), (1, 1), "each has his burst");
-        // The newcomer has used one of two.
-        crowd.count(9);
-        crowd.count(9);
-        assert_eq!(crowd.times_through(9), 2);
-    });
+    explore(
+        2,
+        || Crowd::new(1..9, AT_ONCE),
+        &[thread(1), thread(9)],
+        |crowd| {
+            assert_eq!((crowd.times_through(1), crowd.times_through(9)), (1, 1), "each has his burst");
+            // The newcomer has used one of two.
+            crowd.count(9);
+            crowd.count(9);
+            assert_eq!(crowd.times_through(9), 2);
+        },
+    );
 }

@@ -161,7 +161,10 @@ mod tests {
         check_refused("rate_limit = '2000000/s'", "error: ");
         check_refused("rate_limit = { rate = '1/s', burst = 0 }", "error: ");
         for by in ["ip", "header:", "header:x y", ""] {
-            check_refused(&format!("rate_limit = {{ rate = '1/s', by = '{by}' }}"), "error: `by` is `address`, `subject`");
+            check_refused(
+                &format!("rate_limit = {{ rate = '1/s', by = '{by}' }}"),
+                "error: `by` is `address`, `subject`",
+            );
         }
     }
 }

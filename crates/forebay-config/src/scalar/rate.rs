@@ -49,7 +49,7 @@ impl RatePeriod {
         let text = text.to_ascii_lowercase();
         let words = ["seconds", "minutes", "hours", "days"];
         let near = |word: &&str| !text.is_empty() && word.starts_with(&text);
-        words.iter().position(|word| near(&word)).map(|place| RatePeriod::ALL[place])
+        words.iter().position(|word| near(word)).map(|place| RatePeriod::ALL[place])
     }
 
     const fn unit(self) -> &'static str {
@@ -80,7 +80,9 @@ impl Rate {
             let shown: String = unit.chars().take(20).collect();
             let problem = Problem::new(format!("has the unknown period `{shown}`"));
             match RatePeriod::near(unit) {
-                Some(near) => problem.help(format!("write \"{}/{}\"", count.trim_end_matches('r'), near.unit())),
+                Some(near) => {
+                    problem.help(format!("write \"{}/{}\"", count.trim_end_matches('r'), near.unit()))
+                }
                 None => problem.help("the periods are `s`, `m`, `h` and `d`"),
             }
         })?;
@@ -88,7 +90,8 @@ impl Rate {
             let help = format!("write \"{digits}/{}\"", period.unit());
             return Err(Problem::new("says what is counted, which its setting does").help(help));
         }
-        let count = if is_digits(count) { count.parse().map_err(|_| Problem::new("is too large"))? } else { 0 };
+        let count =
+            if is_digits(count) { count.parse().map_err(|_| Problem::new("is too large"))? } else { 0 };
         if count == 0 {
             return Err(Problem::new("has no whole number above zero before the `/`"));
         }

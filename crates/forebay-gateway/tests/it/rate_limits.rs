@@ -68,7 +68,8 @@ fn a_page_that_is_allowed_reads_the_refusal_and_its_preflights_do_not_count() {
     let cors = "cors = \"shop\"\n[cors.shop]\norigins = [\"https://shop.example\", \"https://*.preview.example\"]\nmethods = [\"GET\", \"PUT\"]\n";
     let gateway = RunningGateway::start(&own("\"1/d\"", cors));
     let origin = "Origin: https://shop.example\r\n";
-    let preflight = format!("OPTIONS / HTTP/1.1\r\nHost: a\r\n{origin}Access-Control-Request-Method: PUT\r\n\r\n");
+    let preflight =
+        format!("OPTIONS / HTTP/1.1\r\nHost: a\r\n{origin}Access-Control-Request-Method: PUT\r\n\r\n");
     assert_eq!(statuses(|| gateway.client().ask(&preflight)), [204, 204, 204]);
     let first = get(&gateway, "/", origin);
     let refused = get(&gateway, "/", origin);
@@ -101,7 +102,11 @@ fn callers_count_by_subject_and_strangers_use_up_nothing_of_theirs() {
     let publisher = Publisher::of(&[&issuer]);
     let toml = |by: &str| {
         let toml = protected(&upstream, &publisher.jwt(""), "");
-        toml.replacen("service = \"a\"\n", &format!("service = \"a\"\nrate_limit = {{ rate = \"2/d\", by = \"{by}\" }}\n"), 1)
+        toml.replacen(
+            "service = \"a\"\n",
+            &format!("service = \"a\"\nrate_limit = {{ rate = \"2/d\", by = \"{by}\" }}\n"),
+            1,
+        )
     };
     let [ada, eve] = ["ada", "eve"].map(|subject| bearer(&issuer.token(&claims(subject))));
     let gateway = RunningGateway::start(&toml("subject"));
@@ -141,7 +146,8 @@ fn a_field_counts_that_authentication_takes_off_or_puts_on() {
     let (upstream, web, app) = (ok(), KeyText::new().expect("a key"), KeyText::new().expect("a key"));
     let file = File::new(&ring(&[(&web, "web"), (&app, "app")]).text());
     let login = Upstream::answering("HTTP/1.1 204 No Content\r\nX-Tenant: acme\r\n\r\n");
-    let limit = |by: &str| format!("service = \"a\"\nrate_limit = {{ rate = \"2/d\", by = \"header:{by}\" }}\n");
+    let limit =
+        |by: &str| format!("service = \"a\"\nrate_limit = {{ rate = \"2/d\", by = \"header:{by}\" }}\n");
     let serve = |policy: &str, by: &str, more: &str| {
         let toml = protected(&upstream, policy, more).replacen("service = \"a\"\n", &limit(by), 1);
         RunningGateway::start(&toml)
@@ -180,7 +186,9 @@ fn a_repeated_key_counts_and_its_refusal_can_be_tried_again() {
     let keyed = Keyed::serve(&toml("2/d"));
     let gateway = keyed.gateway.as_ref().expect("it runs");
     let post = || {
-        gateway.client().ask("POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 2\r\n\r\n{}")
+        gateway
+            .client()
+            .ask("POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 2\r\n\r\n{}")
     };
     assert_eq!([post().text(), post().text()], ["order 1", "order 1"]);
     assert_eq!(post().status(), 429);
