@@ -45,24 +45,31 @@ impl RequestHeaders {
             return Err(if self.any { Reason::HeadersMalformed } else { Reason::HeaderNotAllowed });
         }
         let mut left = self.listed.as_slice();
+        let mut rest = Some(asked);
         let mut previous: &[u8] = b"";
         let mut empty = 0;
-        let mut start = 0;
-        for end in memchr::memchr_iter(b',', asked).chain([asked.len()]) {
-            let name = without_space(&asked[start..end]);
-            start = end + 1;
+        while let Some(elements) = rest {
+            // As browsers write it, each name is found behind the one before: that is what sorted means.
+            let begins = |(at, listed): (usize, &Box<str>)| Some((at, behind(elements, listed.as_bytes())?));
+            if !self.any
+                && let Some((at, behind)) = left.iter().enumerate().find_map(begins)
+            {
+                rest = behind;
+                left = &left[at + 1..];
+                continue;
+            }
+            let end = elements.iter().position(|&byte| byte == b',').unwrap_or(elements.len());
+            let name = without_space(&elements[..end]);
+            rest = elements.get(end + 1..);
             if name.is_empty() {
                 empty += 1;
                 if empty > EMPTY_MAX {
                     return Err(Reason::HeadersMalformed);
                 }
-                continue;
-            }
-            if self.any {
+            } else if self.any {
                 self.check_any(name, previous)?;
                 previous = name;
             } else {
-                // Each is looked for behind the one before: that is what sorted means, and takes one pass for all.
                 let at = left.iter().position(|listed| listed.as_bytes() == name);
                 left = &left[at.ok_or_else(|| self.unlisted(name))? + 1..];
             }
@@ -79,7 +86,7 @@ impl RequestHeaders {
 
     /// Why a name was not found where it would have to stand.
     fn unlisted(&self, name: &[u8]) -> Reason {
-        let is_listed = self.listed.binary_search_by(|listed| listed.as_bytes().cmp(name)).is_ok();
+        let is_listed = self.listed.iter().any(|listed| listed.as_bytes() == name);
         if is_listed || !is_lowercase_token(name) {
             Reason::HeadersMalformed
         } else {
@@ -88,8 +95,20 @@ impl RequestHeaders {
     }
 }
 
+/// What follows the first element and its comma, where that element is `name` without any space: nothing behind the last.
+fn behind<'l>(elements: &'l [u8], name: &[u8]) -> Option<Option<&'l [u8]>> {
+    if elements.first() != name.first() {
+        return None;
+    }
+    match elements.strip_prefix(name)? {
+        [] => Some(None),
+        [b',', rest @ ..] => Some(Some(rest)),
+        _ => None,
+    }
+}
+
 fn is_lowercase_token(name: &[u8]) -> bool {
-    names::is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
+    !name.is_empty() && name.iter().all(|byte| names::is_token_byte(*byte) && !byte.is_ascii_uppercase())
 }
 
 /// Without one space or tab at each end: more is nothing that software makes.
