@@ -44,31 +44,24 @@ impl RequestHeaders {
             // Longer than all allowed names together, so one of them is none.
             return Err(if self.any { Reason::HeadersMalformed } else { Reason::HeaderNotAllowed });
         }
+        if self.any { self.check_any(asked) } else { self.check_listed(asked) }
+    }
+
+    /// Each is looked for behind the one before: that is what sorted means, and takes one pass for all.
+    fn check_listed(&self, asked: &[u8]) -> Result<(), Reason> {
         let mut left = self.listed.as_slice();
-        let mut rest = Some(asked);
-        let mut previous: &[u8] = b"";
         let mut empty = 0;
+        let mut rest = Some(asked);
         while let Some(elements) = rest {
-            // As browsers write it, each name is found behind the one before: that is what sorted means.
-            let begins = |(at, listed): (usize, &Box<str>)| Some((at, behind(elements, listed.as_bytes())?));
-            if !self.any
-                && let Some((at, behind)) = left.iter().enumerate().find_map(begins)
-            {
-                rest = behind;
-                left = &left[at + 1..];
+            if let Some((at, behind)) = skip(elements, left) {
+                (left, rest) = (&left[at + 1..], behind);
                 continue;
             }
             let end = elements.iter().position(|&byte| byte == b',').unwrap_or(elements.len());
             let name = without_space(&elements[..end]);
             rest = elements.get(end + 1..);
             if name.is_empty() {
-                empty += 1;
-                if empty > EMPTY_MAX {
-                    return Err(Reason::HeadersMalformed);
-                }
-            } else if self.any {
-                self.check_any(name, previous)?;
-                previous = name;
+                count(&mut empty)?;
             } else {
                 let at = left.iter().position(|listed| listed.as_bytes() == name);
                 left = &left[at.ok_or_else(|| self.unlisted(name))? + 1..];
@@ -77,11 +70,24 @@ impl RequestHeaders {
         Ok(())
     }
 
-    fn check_any(&self, name: &[u8], previous: &[u8]) -> Result<(), Reason> {
-        if name <= previous || !is_lowercase_token(name) {
-            return Err(Reason::HeadersMalformed);
+    fn check_any(&self, asked: &[u8]) -> Result<(), Reason> {
+        let mut previous: &[u8] = b"";
+        let mut empty = 0;
+        for element in asked.split(|&byte| byte == b',') {
+            let name = without_space(element);
+            if name.is_empty() {
+                count(&mut empty)?;
+                continue;
+            }
+            if name <= previous || !is_lowercase_token(name) {
+                return Err(Reason::HeadersMalformed);
+            }
+            if name == b"authorization" && !self.authorization {
+                return Err(Reason::HeaderNotAllowed);
+            }
+            previous = name;
         }
-        if name == b"authorization" && !self.authorization { Err(Reason::HeaderNotAllowed) } else { Ok(()) }
+        Ok(())
     }
 
     /// Why a name was not found where it would have to stand.
@@ -95,8 +101,19 @@ impl RequestHeaders {
     }
 }
 
-/// What follows the first element and its comma, where that element is `name` without any space: nothing behind the last.
-fn behind<'l>(elements: &'l [u8], name: &[u8]) -> Option<Option<&'l [u8]>> {
+/// Counts an empty element.
+fn count(empty: &mut usize) -> Result<(), Reason> {
+    *empty += 1;
+    if *empty > EMPTY_MAX { Err(Reason::HeadersMalformed) } else { Ok(()) }
+}
+
+/// Where the first element is one of `names`, without any space as browsers write it: which, and what is behind its comma.
+fn skip<'e>(elements: &'e [u8], names: &[Box<str>]) -> Option<(usize, Option<&'e [u8]>)> {
+    names.iter().enumerate().find_map(|(at, name)| Some((at, behind(elements, name.as_bytes())?)))
+}
+
+/// Where the first element is `name`: what is behind its comma, if there is one.
+fn behind<'e>(elements: &'e [u8], name: &[u8]) -> Option<Option<&'e [u8]>> {
     if elements.first() != name.first() {
         return None;
     }
@@ -149,6 +166,30 @@ mod tests {
         check(false, listed, &",".repeat(17), Err(Reason::HeadersMalformed));
         check(false, listed, &"a".repeat(65536), Err(Reason::HeaderNotAllowed));
         check(false, &[], "x-cart", Err(Reason::HeaderNotAllowed));
+    }
+
+    #[test]
+    fn every_short_list_is_judged_by_its_elements() {
+        let listed = ["a", "a-b", "b"];
+        let headers = RequestHeaders::new(false, listed.map(Into::into).into());
+        let lists = std::iter::successors(Some(vec![Vec::new()]), |lists| Some(longer(lists)));
+        for asked in lists.take(7).flatten() {
+            let elements: Vec<_> = asked.split(|&byte| byte == b',').map(without_space).collect();
+            let names: Vec<_> = elements.into_iter().filter(|element| !element.is_empty()).collect();
+            let is_known = names.iter().all(|name| listed.iter().any(|listed| listed.as_bytes() == *name));
+            let is_sorted = names.is_sorted_by(|a, b| a < b);
+            assert_eq!(
+                headers.check(&asked).is_ok(),
+                is_known && is_sorted,
+                "{:?}",
+                asked.escape_ascii().to_string()
+            );
+        }
+    }
+
+    /// Each list with each of these bytes behind it.
+    fn longer(lists: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        lists.iter().flat_map(|list| b"ab-, ".iter().map(|&byte| [list, &[byte][..]].concat())).collect()
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub trait Fields {
     }
 
     /// The first value of a field whose name is recognised already.
-    fn known<'a>(&'a self, name: Name) -> Option<&'a [u8]> {
+    fn known(&self, name: Name) -> Option<&[u8]> {
         let mut first = None;
         self.each_known(name, &mut |value| {
             first = Some(value);
