@@ -49,7 +49,7 @@ impl RatePeriod {
         let text = text.to_ascii_lowercase();
         let words = ["seconds", "minutes", "hours", "days"];
         let near = |word: &&str| !text.is_empty() && word.starts_with(&text);
-        words.iter().position(|word| near(word)).map(|place| RatePeriod::ALL[place])
+        words.iter().position(near).map(|place| RatePeriod::ALL[place])
     }
 
     const fn unit(self) -> &'static str {
