@@ -153,3 +153,50 @@ fn check_subjectless(route: &Spanned<RouteSettings>, check: &mut Check<'_, '_>) 
             .help("add `auth = \"…\"`, or choose another `scope`");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_config::{Inputs, Settings, load};
+
+    use super::*;
+
+    /// What is checked together.
+    #[derive(Debug, Settings)]
+    #[settings(check = Root::check)]
+    struct Root {
+        /// As in the product.
+        gateway: GatewaySettings,
+        /// As in the product.
+        route: Vec<Spanned<RouteSettings>>,
+        /// As in the product.
+        auth: BTreeMap<Name, AuthSettings>,
+    }
+
+    impl Root {
+        fn check(&self, check: &mut Check<'_, '_>) {
+            check_auth(&self.auth, &self.gateway, &self.route, check);
+        }
+    }
+
+    fn refusal(text: &str) -> Option<String> {
+        let text = format!("{text}\n[auth.a]\nbasic = \"users\"\n");
+        let file = |_: &std::path::Path| Ok(text.as_bytes().to_vec());
+        let inputs = Inputs { file: Some("forebay.toml".into()), files: &file, ..Inputs::default() };
+        load::<Root>(inputs).err().map(|wrong| wrong.to_string())
+    }
+
+    #[test]
+    fn a_limit_by_subject_needs_somebody_to_have_one() {
+        let route =
+            "[[route]]\nmatch = \"/*\"\nrespond = {}\nrate_limit = { rate = \"1/s\", by = \"subject\" }\n";
+        let message = "error: `rate_limit` counts by subject, and nobody here has one\n  --> forebay.toml:";
+        for open in [route.to_owned(), format!("[gateway]\nauth = \"a\"\n{route}auth = \"none\"")] {
+            let refusal = refusal(&open).expect("nobody is asked who he is");
+            assert!(refusal.starts_with(message), "{refusal}");
+            assert!(refusal.contains("by = \"subject\" }\n"), "it shows what is written: {refusal}");
+        }
+        for known in [format!("{route}auth = \"a\""), format!("[gateway]\nauth = \"a\"\n{route}")] {
+            assert_eq!(refusal(&known), None);
+        }
+    }
+}
