@@ -301,6 +301,42 @@ fn ids_may_have_any_character() {
 }
 
 #[test]
+fn a_namespace_in_the_head_is_refused_like_one_in_the_query() {
+    let desk = with_web();
+    for (field, status) in [
+        ("X-Consul-Namespace: team", 400),
+        ("X-Consul-Partition: team", 400),
+        ("X-Consul-Namespace: default", 200),
+        ("X-Consul-Token: abc", 200),
+    ] {
+        for target in ["/v1/health/service/web", "/v1/agent/services"] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n");
+            assert_eq!(desk.client().ask(head).status(), status, "{field} {target}");
+        }
+    }
+    let body = r#"{"Name":"other"}"#;
+    let head = format!(
+        "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\nX-Consul-Namespace: team\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(desk.client().ask(head).status(), 400);
+    assert_eq!(desk.get("/v1/agent/service/other").status(), 404, "nothing was registered");
+}
+
+#[test]
+fn tags_choose_instances_and_leave_lists_of_checks_whole() {
+    let desk = with_web();
+    desk.done(
+        "/v1/agent/service/register",
+        r#"{"Name":"web","ID":"web-2","Tags":["v2"],"Check":{"TTL":"30s"}}"#,
+    );
+    let count = |target: &str| desk.json(target).as_array().map(Vec::len);
+    assert_eq!(count("/v1/health/service/web?tag=v2"), Some(1));
+    assert_eq!(count("/v1/catalog/service/web?tag=v2"), Some(1));
+    assert_eq!(count("/v1/health/checks/web?tag=v2"), Some(2), "Consul has no tag there");
+}
+
+#[test]
 fn a_page_of_another_origin_is_refused() {
     let desk = with_web();
     for (host, origin, status) in [

@@ -93,6 +93,9 @@ fn what_is_wrong_is_a_problem_document() {
         ("GET", "/registry", "", "no-registry-route of client"),
         ("GET", "/registry/instances?format=yaml", "", "unknown-format of client"),
         ("GET", "/registry/instances?a=%2", "", "bad-query of client"),
+        ("GET", "/registry/instances?servce=orders", "", "unknown-parameter of client"),
+        ("GET", "/registry/instances/a?service=orders", "", "unknown-parameter of client"),
+        ("DELETE", "/registry/instances/a?force=1", "", "unknown-parameter of client"),
     ] {
         assert_eq!(desk.send(method, target, body).problem(), problem, "{method} {target} {body}");
     }
