@@ -294,6 +294,7 @@ mod tests {
             tags: Vec::new(),
             meta: Default::default(),
             weights: Weights::default(),
+            tagged_addresses: Default::default(),
             enable_tag_override: false,
             declared: Declared::Ready,
             checks: Vec::new(),

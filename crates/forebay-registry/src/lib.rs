@@ -48,7 +48,7 @@ pub use check::{Check, CheckId, CheckKind, CheckSpec, HttpCheck, OUTPUT_BYTES_MA
 pub use dns::{bind_dns, serve_dns};
 pub use found::Found;
 pub use handle::{Handle, PROBES_IN_FLIGHT_MAX, Stores};
-pub use instance::{Declared, Instance, InstanceState, Registration, Weights};
+pub use instance::{Declared, Instance, InstanceState, Registration, TaggedAddress, Weights};
 pub use node::{Lease, Node};
 pub use postgres::POSTGRES_SCHEMA;
 pub use probing::{ProbeAnswer, ProbeId, ProbeOrder, RegistryProbe, SUSPECT_EVERY};

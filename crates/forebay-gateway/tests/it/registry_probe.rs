@@ -49,6 +49,7 @@ fn http(url: String) -> HttpCheck {
         interval: PATIENCE,
         timeout: PATIENCE,
         tls_skip_verify: false,
+        tls_server_name: "".into(),
     }
 }
 

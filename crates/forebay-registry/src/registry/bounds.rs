@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fixtures::{at, check, instance, registry, ttl, with};
 use super::*;
 use crate::check::{CheckKind, CheckSpec, HttpCheck};
-use crate::instance::{Registration, Weights};
+use crate::instance::{Registration, TaggedAddress, Weights};
 use crate::refusal::Refusal;
 
 #[test]
@@ -37,6 +37,17 @@ fn what_may_be_registered_is_bounded() {
     );
     let many = (0..65).map(|number| (format!("k{number}").into(), "v".into())).collect();
     refused(Registration { meta: many, ..plain() }, "there may be 64 pairs in Meta");
+    let tagged = |tag: &str, address: &str| (tag.into(), TaggedAddress { address: address.into(), port: 0 });
+    refused(
+        Registration { tagged_addresses: [tagged("lan", "a b")].into(), ..plain() },
+        "TaggedAddresses is neither an IP address nor a host's name",
+    );
+    refused(
+        Registration { tagged_addresses: [tagged("", "a")].into(), ..plain() },
+        "TaggedAddresses is missing",
+    );
+    let many = (0..17).map(|number| tagged(&format!("n{number}"), "a")).collect();
+    refused(Registration { tagged_addresses: many, ..plain() }, "there may be 16 TaggedAddresses");
     let weights = Weights { passing: 0, warning: 1 };
     refused(Registration { weights, ..plain() }, "Weights.Passing must be greater than 0");
     refused(with(vec![ttl(1); 65]), "there may be 64 checks of an instance");
@@ -53,6 +64,7 @@ fn what_may_be_registered_is_bounded() {
             interval,
             timeout,
             tls_skip_verify: false,
+            tls_server_name: "".into(),
         }))])
     };
     refused(http("ftp://a/"), "HTTP begins with neither http:// nor https://");

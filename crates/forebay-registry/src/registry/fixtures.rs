@@ -24,6 +24,7 @@ pub(super) fn instance(service: &str, id: &str) -> Registration {
         tags: Vec::new(),
         meta: BTreeMap::new(),
         weights: Weights::default(),
+        tagged_addresses: BTreeMap::new(),
         enable_tag_override: false,
         declared: Declared::Ready,
         checks: Vec::new(),

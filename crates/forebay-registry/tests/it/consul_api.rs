@@ -79,6 +79,44 @@ fn health_has_the_shape_of_consuls() {
 }
 
 #[test]
+fn addresses_in_other_networks_are_told_as_they_were_given() {
+    let desk = Desk::open();
+    // As Nomad registers: some of its own, in the place of what would be derived.
+    desk.done(
+        "/v1/agent/service/register",
+        r#"{"Name":"web","ID":"web-1","Address":"10.0.0.7","Port":8080,"TaggedAddresses":{
+            "lan":{"Address":"10.0.0.7","Port":8080},"wan":{"Address":"shop.example","Port":443},
+            "lan_ipv4":{"Address":"10.0.0.8","Port":8081},"virtual":{"Address":"240.0.0.1"}}}"#,
+    );
+    let expected = json!({
+        "lan": { "Address": "10.0.0.7", "Port": 8080 },
+        "wan": { "Address": "shop.example", "Port": 443 },
+        "lan_ipv4": { "Address": "10.0.0.8", "Port": 8081 },
+        "wan_ipv4": { "Address": "10.0.0.7", "Port": 8080 },
+        "virtual": { "Address": "240.0.0.1", "Port": 0 },
+    });
+    let health = &desk.json("/v1/health/service/web")[0]["Service"];
+    assert_eq!((&health["TaggedAddresses"], &health["Address"]), (&expected, &json!("10.0.0.7")));
+    let catalog = &desk.json("/v1/catalog/service/web")[0];
+    assert_eq!(
+        (&catalog["ServiceTaggedAddresses"], &catalog["ServiceAddress"]),
+        (&expected, &json!("10.0.0.7"))
+    );
+    for target in ["/v1/agent/services", "/v1/agent/health/service/id/web-1"] {
+        let text = desk.get(target).text();
+        assert!(text.contains(&expected.to_string()), "{target}: {text}");
+    }
+    let seen = desk.index("/v1/health/service/web");
+    let other = r#"{"Name":"web","ID":"web-1","Address":"10.0.0.7","Port":8080}"#;
+    desk.done("/v1/agent/service/register", other);
+    assert!(desk.index("/v1/health/service/web") > seen, "that they go is a change");
+    assert_eq!(
+        desk.json("/v1/agent/services")["web-1"]["TaggedAddresses"].as_object().map(|all| all.len()),
+        Some(2)
+    );
+}
+
+#[test]
 fn nothing_is_null_in_the_catalog_and_empty_in_the_agent_as_with_consul() {
     let desk = Desk::open();
     desk.done("/v1/agent/service/register", r#"{"name":"bare"}"#);
@@ -258,9 +296,11 @@ fn what_is_wrong_is_answered_in_one_line_of_text() {
     refused(r#"{"Name":"a","Kind":"connect-proxy"}"#, "no service mesh");
     refused(r#"{"Name":"a","Namespace":"team"}"#, "the only one is \"default\"");
     refused(
-        r#"{"Name":"a","TaggedAddresses":{"wan":{"Address":"198.51.100.1","Port":1}}}"#,
-        "one address here",
+        r#"{"Name":"a","TaggedAddresses":{"wan":{"Adress":"b"}}}"#,
+        "TaggedAddresses.wan.Adress; did you",
     );
+    refused(r#"{"Name":"a","TaggedAddresses":{"wan":"198.51.100.1"}}"#, "TaggedAddresses.wan is a string");
+    refused(r#"{"Name":"a","TaggedAddresses":{"wan":{"Address":"0.0.0.0"}}}"#, "nobody can connect to");
     refused(r#"{"Name":"a","Check":{"Args":["true"],"Interval":"10s"}}"#, "runs no script checks");
     refused(r#"{"Name":"a","Check":{"GRPC":"127.0.0.1:1","Interval":"10s"}}"#, "runs no gRPC checks");
     refused(r#"{"Name":"a","Check":{"alias_service":"b"}}"#, "runs no alias checks");

@@ -57,6 +57,7 @@ fn others_get_no_secrets() {
             interval: PATIENCE,
             timeout: PATIENCE,
             tls_skip_verify: false,
+            tls_server_name: "".into(),
         };
         let checks = vec![CheckSpec { kind: CheckKind::Http(http), ..ttl(1) }];
         one.register(Registration { checks, ..instance("orders", "o-1") }).await;

@@ -21,6 +21,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
             interval: Duration::from_secs(3600),
             timeout: Duration::from_secs(5),
             tls_skip_verify: false,
+            tls_server_name: "orders.internal".into(),
         };
         let checks = vec![ttl(60), CheckSpec { kind: CheckKind::Http(http), ..ttl(1) }];
         first.register(Registration { checks, ..instance("Orders", "o-1") }).await;

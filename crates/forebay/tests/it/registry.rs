@@ -2,12 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use forebay_testkit::{Load, PATIENCE, Upstream, Wire};
+use forebay_testkit::{Load, PATIENCE, TestRoot, Upstream, Wire};
 
 use super::Scratch;
 
@@ -66,6 +67,11 @@ pub(super) fn address(line: &str, key: &str) -> Option<SocketAddr> {
 
 impl Serving {
     fn start(scratch: &Scratch) -> Serving {
+        Serving::trusting(scratch, None)
+    }
+
+    /// A process whose system trusts the roots of this file alone, or what it does trust.
+    fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
         scratch.write(
             "forebay.toml",
             "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
@@ -75,6 +81,7 @@ impl Serving {
              [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n",
         );
         let mut command = scratch.forebay(&["serve"]);
+        command.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = process.stdout.take();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -106,6 +113,26 @@ impl Serving {
             ),
         );
         assert_eq!(status, 200, "{text}");
+    }
+
+    /// Registers a service with one check, and waits for what the check says: the list of its checks.
+    fn checked(&self, service: &str, check: &str) -> String {
+        let body = format!(r#"{{"Name":"{service}","Check":{check}}}"#);
+        let put = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost";
+        let (status, text) =
+            ask(self.registry, &format!("{put}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        assert_eq!(status, 200, "{text}");
+        let start = Instant::now();
+        loop {
+            let (_, checks) = ask(
+                self.registry,
+                &format!("GET /v1/health/checks/{service} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            );
+            if !checks.contains(r#""Output":"""#) {
+                return checks;
+            }
+            assert!(start.elapsed() < PATIENCE, "the check is not asked: {checks}");
+        }
     }
 
     /// What the access log tells from now on, line by line until the process ends.
@@ -201,6 +228,45 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
     let Some(first) = retried.first() else { panic!("nothing was sent to the instance that died") };
     let late = retried.iter().filter(|ended| **ended > *first + CHECKED_EVERY).count();
     assert_eq!(late, 0, "of {} requests that met the dead instance", retried.len());
+}
+
+#[test]
+fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to() {
+    let scratch = Scratch::new("registry-tls");
+    let (trusted, strange) = (TestRoot::new(), TestRoot::new());
+    let roots = scratch.path().join("roots.pem");
+    std::fs::write(&roots, trusted.root_pem()).unwrap();
+    let serving = Serving::trusting(&scratch, Some(&roots));
+    let answering = |root| {
+        Upstream::start_tls(root, |connection| {
+            connection.request()?;
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        })
+    };
+    let (good, bad, plain) = (answering(trusted), answering(strange), service());
+    // The certificates are for localhost, and for no address.
+    for (service, place, more, status, words) in [
+        ("right", ("localhost", &good), "", "passing", ": 200 Output: ok"),
+        ("unknown-root", ("localhost", &bad), "", "critical", "TLS handshake failed"),
+        ("other-name", ("127.0.0.1", &good), "", "critical", "TLS handshake failed"),
+        ("named", ("127.0.0.1", &good), r#","TLSServerName":"localhost""#, "passing", ": 200 Output: ok"),
+        (
+            "misnamed",
+            ("localhost", &good),
+            r#","TLSServerName":"a.example""#,
+            "critical",
+            "TLS handshake failed",
+        ),
+        ("skipped", ("127.0.0.1", &bad), r#","TLSSkipVerify":true"#, "passing", ": 200 Output: ok"),
+        ("no-tls", ("127.0.0.1", &plain), r#","TLSSkipVerify":true"#, "critical", "TLS handshake failed"),
+    ] {
+        let (host, upstream) = place;
+        let port = upstream.address().port();
+        let check = format!(r#"{{"HTTP":"https://{host}:{port}/healthz","Interval":"30s"{more}}}"#);
+        let found = serving.checked(service, &check);
+        let status = format!(r#""Status":"{status}""#);
+        assert!(found.contains(words) && found.contains(&status), "{service}: {found}");
+    }
 }
 
 #[test]

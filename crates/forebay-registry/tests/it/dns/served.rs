@@ -75,6 +75,7 @@ pub(crate) fn register(handle: &Handle, service: &str, address: &str, port: u16)
         tags: vec!["v1".into()],
         meta: [].into(),
         weights: Weights { passing: 7, warning: 1 },
+        tagged_addresses: Default::default(),
         enable_tag_override: false,
         declared: Declared::Ready,
         checks: Vec::new(),
