@@ -18,6 +18,7 @@ struct Serving {
     /// Its access log, until somebody reads it.
     log: Option<ChildStdout>,
     gateway: SocketAddr,
+    admin: SocketAddr,
     registry: SocketAddr,
 }
 
@@ -72,13 +73,16 @@ impl Serving {
 
     /// A process whose system trusts the roots of this file alone, or what it does trust.
     fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
+        let admin = free();
         scratch.write(
             "forebay.toml",
-            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n\
-             [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
-             [service.orders]\nendpoints = \"registry\"\n\
-             [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n",
+            &format!(
+                "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
+                 [admin]\nlisten = \"{admin}\"\n\
+                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
+                 [service.orders]\nendpoints = \"registry\"\n\
+                 [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n"
+            ),
         );
         let mut command = scratch.forebay(&["serve"]);
         command.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
@@ -95,7 +99,7 @@ impl Serving {
         }
         // What nobody reads would stop the process when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Serving { process, log, gateway: gateway.unwrap(), registry: registry.unwrap() }
+        Serving { process, log, gateway: gateway.unwrap(), admin, registry: registry.unwrap() }
     }
 
     fn register(&self, id: &str, port: u16, every: Duration) {
@@ -168,6 +172,11 @@ impl Drop for Serving {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// An address on which nobody listens.
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn ask(address: SocketAddr, request: &str) -> (u16, String) {
@@ -321,4 +330,66 @@ fn a_reload_that_would_need_a_registry_changes_nothing() {
     assert!(said.contains("error: `registry` names \"orders\", and this process runs no registry"), "{said}");
     assert!(said.contains("= help: restart"), "{said}");
     assert_eq!(ask(serving.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").0, 200);
+}
+
+#[test]
+fn a_shared_store_out_of_reach_is_told_and_keeps_nobody_from_serving() {
+    let scratch = Scratch::new("registry-store");
+    let (closed, admin) = (free(), free());
+    scratch.write(
+        "forebay.toml",
+        &format!(
+            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"off\"\n[admin]\nlisten = \"{admin}\"\n\
+             [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\n\
+             [store]\nurl = \"postgres://forebay@{closed}/forebay\"\n"
+        ),
+    );
+    let mut command = scratch.forebay(&["serve"]);
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let registry = lines.by_ref().find_map(|line| address(&line, "http")).unwrap();
+    let _serving = Instance { process, address: registry };
+    lines.by_ref().find(|line| line.contains("shared store cannot be used")).expect("it says so");
+    std::thread::spawn(move || lines.for_each(drop));
+    let get = |path: &str| ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let (status, ready) = get("/readyz?verbose");
+    assert_eq!(status, 200, "{ready}");
+    assert!(ready.contains("[+]registry's state ok\n"), "{ready}");
+    let line =
+        ready.lines().find(|line| line.starts_with("[!]registry's shared store warning: failing for "));
+    assert!(line.is_some_and(|line| line.ends_with("; other nodes stay as last known")), "{ready}");
+    let (_, metrics) = get("/metrics");
+    for sample in
+        ["forebay_registry_store_up{store=\"shared\"} 0\n", "forebay_registry_store_up{store=\"disk\"} 1\n"]
+    {
+        assert!(metrics.contains(sample), "{sample} in {metrics}");
+    }
+    assert!(metrics.contains("forebay_registry_store_failures_total{store=\"shared\"} "), "{metrics}");
+}
+
+#[test]
+fn the_list_of_services_has_what_the_registry_knows() {
+    let scratch = Scratch::new("registry-services");
+    let upstream = service();
+    let serving = Serving::start(&scratch);
+    let rows = || {
+        let (_, text) = ask(serving.admin, "GET /services?format=text HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    // An empty registry was heard from.
+    assert_eq!(
+        rows(),
+        ["orders: 0 endpoints, 0 eligible", "SOURCE ADDRESSES STANDING", "registry 0 0 instances"]
+    );
+    let address = upstream.address();
+    serving.register("orders-1", address.port(), Duration::from_millis(500));
+    serving.until_served();
+    let rows = rows();
+    assert_eq!(
+        (&*rows[0], &*rows[4]),
+        ("orders: 1 endpoint, 1 eligible", "registry 1 1 instance"),
+        "{rows:?}"
+    );
+    // Its check passed, and nothing is checked here besides.
+    assert!(rows[2].starts_with(&format!("{address} ready ")), "{rows:?}");
 }
