@@ -57,6 +57,7 @@ mod config;
 mod cors;
 mod generation;
 mod metrics;
+mod plain;
 mod probes;
 mod reply;
 mod routes;

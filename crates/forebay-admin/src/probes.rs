@@ -9,6 +9,7 @@ use forebay_http::problem::Problem;
 use forebay_shutdown::Phase;
 
 use crate::asked::Asked;
+use crate::plain::plain;
 use crate::reply::Reply;
 use crate::services;
 use crate::state::{AdminState, GenerationStatus, Verdict};
@@ -92,7 +93,7 @@ impl fmt::Display for Readiness {
                 Verdict::Failed(words) => ('-', "failed", words),
             };
             let colon = if words.is_empty() { "" } else { ": " };
-            writeln!(f, "[{mark}]{name} {word}{colon}{words}")?;
+            writeln!(f, "[{mark}]{name} {word}{colon}{}", plain(words))?;
         }
         writeln!(f, "readyz check {}", if self.is_ready() { "passed" } else { "failed" })
     }
@@ -121,6 +122,8 @@ mod tests {
             vec![("a", Verdict::Ok("held".to_owned())), ("b", warning())],
             "[+]a ok: held\n[!]b warning: no endpoint\nreadyz check passed\n",
         );
+        let hostile = Verdict::Warning("\u{1b}[2J\n[+]b".to_owned());
+        check(vec![("a", hostile)], "[!]a warning: ?[2J?[+]b\nreadyz check passed\n");
         check(
             vec![("a", failed()), ("b", warning())],
             "[-]a failed: disk full\n[!]b warning: no endpoint\nreadyz check failed\n",

@@ -27,6 +27,10 @@ pub const META_KEY_BYTES_MAX: usize = 128;
 pub const META_VALUE_BYTES_MAX: usize = 512;
 /// Networks in which an instance says where it is: Consul's own names are six.
 pub const TAGGED_ADDRESSES_MAX: usize = 16;
+/// Ids of checks that stand for something else than a registration: two of one id would speak for each other.
+const OWN_CHECKS: [&str; 2] = ["serfHealth", "_node_maintenance"];
+/// The same of instances, up to the instance's id.
+const OWN_CHECKS_OF_INSTANCES: [&str; 2] = ["_service_maintenance:", "_forebay_state:"];
 /// A weight: as Consul limits it.
 pub const WEIGHT_MAX: u32 = 65_535;
 /// Names and notes of checks, for people.
@@ -100,6 +104,12 @@ pub(crate) fn check_meta<'m>(meta: impl ExactSizeIterator<Item = (&'m str, &'m s
 pub(crate) fn check_spec(spec: &CheckSpec) -> Result<(), Refusal> {
     if let Some(id) = &spec.id {
         check_name("CheckID", id, ID_BYTES_MAX)?;
+        if OWN_CHECKS.contains(&&**id) || OWN_CHECKS_OF_INSTANCES.iter().any(|own| id.starts_with(own)) {
+            return Err(Refusal::invalid(
+                "CheckID",
+                format!("{id:?} is that of a check which the registry makes itself"),
+            ));
+        }
     }
     check_words("Name", &spec.name, WORDS_BYTES_MAX)?;
     if spec.notes.len() > WORDS_BYTES_MAX {
@@ -173,7 +183,7 @@ fn check_time(field: &'static str, time: Duration, min: Duration) -> Result<(), 
 /// An IP address or a host's name, or nothing for the node's.
 fn check_address(field: &'static str, address: &str) -> Result<(), Refusal> {
     check_words(field, address, NAME_BYTES_MAX)?;
-    if address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+    if address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified()) {
         return Err(Refusal::invalid(field, "is one that nobody can connect to; name the one others use"));
     }
     let is_part = |label: &str| {

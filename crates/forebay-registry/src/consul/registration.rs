@@ -30,7 +30,7 @@ pub(crate) fn service(body: &[u8], replace_checks: bool) -> Result<Registration,
     }
     let id = Some(fields.text("ID")?).filter(|id| !id.is_empty());
     let address = fields.text("Address")?;
-    if address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+    if address.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified()) {
         let why = format!(
             "Address {address:?} is no address that anybody could connect to; leave it out for the node's"
         );

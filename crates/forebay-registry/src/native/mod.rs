@@ -199,7 +199,28 @@ fn unknown(id: &str) -> Problem {
     refused(RegistryError::Refused(Refusal::UnknownInstance { id: id.into() }))
 }
 
+/// What a field is called here that Consul's API spells otherwise.
+fn spelled(field: &'static str) -> &'static str {
+    match field {
+        "Name" => "service",
+        "ID" => "id",
+        "Address" => "address",
+        "Tags" => "tags",
+        "Meta" => "meta",
+        "Weights" | "Weights.Passing" => "weight",
+        "TTL" => "ttl",
+        "DeregisterCriticalServiceAfter" => "remove_after",
+        other => other,
+    }
+}
+
 fn refused(error: RegistryError) -> Problem {
+    let error = match error {
+        RegistryError::Refused(Refusal::Invalid { field, why }) => {
+            RegistryError::Refused(Refusal::Invalid { field: spelled(field), why })
+        }
+        error => error,
+    };
     let (kind, fault) = match &error {
         RegistryError::Refused(Refusal::UnknownInstance { .. }) => ("unknown-instance", Fault::Client),
         RegistryError::Refused(Refusal::TooMany { .. }) => ("too-many", Fault::Client),

@@ -25,6 +25,10 @@ fn what_may_be_registered_is_bounded() {
         Registration { address: "0.0.0.0".into(), ..plain() },
         "Address is one that nobody can connect to; name the one others use",
     );
+    refused(
+        Registration { address: "::ffff:0.0.0.0".into(), ..plain() },
+        "Address is one that nobody can connect to; name the one others use",
+    );
     refused(Registration { tags: vec!["t".into(); 129], ..plain() }, "there may be 128 Tags");
     let meta = |key: &str, value: &str| BTreeMap::from([(key.into(), value.into())]);
     refused(
@@ -52,6 +56,15 @@ fn what_may_be_registered_is_bounded() {
     refused(Registration { weights, ..plain() }, "Weights.Passing must be greater than 0");
     refused(with(vec![ttl(1); 65]), "there may be 64 checks of an instance");
     refused(with(vec![ttl(0)]), "TTL must be at least 1ms");
+    for own in ["serfHealth", "_node_maintenance", "_service_maintenance:orders-1", "_forebay_state:orders-1"]
+    {
+        refused(
+            with(vec![CheckSpec { id: Some(own.into()), ..ttl(1) }]),
+            &format!("CheckID {own:?} is that of a check which the registry makes itself"),
+        );
+        let spec = CheckSpec { id: None, name: own.into(), ..ttl(1) };
+        assert!(registry().register_check(at(0), spec, None).is_err(), "a name that becomes an id");
+    }
     let twice = CheckSpec { id: Some("c".into()), ..ttl(1) };
     refused(with(vec![twice.clone(), twice]), "CheckID \"c\" is there twice");
     let http = |url: &str| {
