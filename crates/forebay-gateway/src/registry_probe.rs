@@ -54,11 +54,14 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
         let head = request(check, scheme, authority, &target);
         let body = Bytes::copy_from_slice(check.body.as_bytes());
         let fetched = fetch(address, tls.as_ref(), &head, body, PAGE_BYTES_MAX, &timer, until).await;
-        let (head, page) = fetched.map_err(|error| match error {
-            FetchError::Connect(error) => words(error, check.timeout),
-            FetchError::TimedOut => ProbeAnswer::timed_out(check.timeout).output.into(),
-            error => format!("no valid response: {error}"),
-        })?;
+        let (head, page) = match fetched {
+            Ok(answer) => answer,
+            // The status says it all, however long the page is.
+            Err(FetchError::TooLarge { head, begun }) => (*head, begun),
+            Err(FetchError::Connect(error)) => return Err(words(error, check.timeout)),
+            Err(FetchError::TimedOut) => return Err(ProbeAnswer::timed_out(check.timeout).output.into()),
+            Err(error) => return Err(format!("no valid response: {error}")),
+        };
         let status = match head.status() {
             200..=299 => Status::Passing,
             429 => Status::Warning,

@@ -86,6 +86,18 @@ fn the_status_of_an_answer_is_the_status_of_its_check() {
 }
 
 #[test]
+fn a_page_may_be_of_any_length() {
+    let upstream = Upstream::start(|connection| {
+        connection.request()?;
+        connection
+            .send(format!("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}", "x".repeat(1_000_000)))
+    });
+    let answer = ask(CheckKind::Http(http(format!("http://{}/", upstream.address()))));
+    assert_eq!(answer.status, Status::Passing, "{}", answer.output);
+    assert!(answer.output.contains(": 200") && answer.output.len() < 2000, "{}", answer.output.len());
+}
+
+#[test]
 fn a_connection_that_opens_passes_and_one_that_does_not_says_why() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
