@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fixtures::{at, instance, registry, state, status, tcp, ttl, with};
 use super::*;
-use crate::check::{CheckSpec, Status};
+use crate::check::{CheckKind, CheckSpec, Status, TcpCheck};
 use crate::instance::{Declared, InstanceState, Registration};
 use crate::probing::{ProbeAnswer, SUSPECT_EVERY};
 use crate::refusal::Refusal;
@@ -230,6 +230,31 @@ fn an_answer_for_a_check_that_was_registered_anew_is_ignored() {
     registry.probed(at(1), &order.id, passing, &mut rng);
     assert_eq!(state(&registry), InstanceState::Critical);
     assert!(registry.pop_probe(at(1)).is_some());
+}
+
+#[test]
+fn an_answer_from_where_a_check_asked_before_is_ignored() {
+    let elsewhere = || {
+        let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(1));
+        let other = TcpCheck { address: "127.0.0.1:9002".into(), interval, timeout };
+        CheckSpec { id: Some("service:orders-1".into()), kind: CheckKind::Tcp(other), ..tcp() }
+    };
+    let again: [fn(&mut Registry, CheckSpec); 2] = [
+        |registry, spec| registry.register(at(1), with(vec![spec])).unwrap(),
+        |registry, spec| drop(registry.register_check(at(1), spec, Some("orders-1")).unwrap()),
+    ];
+    for register in again {
+        let mut registry = registry();
+        registry.register(at(0), with(vec![tcp()])).unwrap();
+        let old = registry.pop_probe(at(0)).unwrap();
+        register(&mut registry, elsewhere());
+        let new = registry.pop_probe(at(1)).expect("the other place is asked at once");
+        let passing = ProbeAnswer { status: Status::Passing, output: "".into() };
+        registry.probed(at(2), &old.id, passing.clone(), &mut fastrand::Rng::with_seed(7));
+        assert_eq!(state(&registry), InstanceState::Critical);
+        registry.probed(at(2), &new.id, passing, &mut fastrand::Rng::with_seed(7));
+        assert_eq!(state(&registry), InstanceState::Ready);
+    }
 }
 
 #[test]
