@@ -8,14 +8,15 @@ use crate::check::{CheckKind, CheckSpec, HttpCheck};
 use crate::instance::{Registration, TaggedAddress, Weights};
 use crate::refusal::Refusal;
 
+#[track_caller]
+fn refused(registration: Registration, expected: &str) {
+    let mut registry = registry();
+    assert_eq!(registry.register(at(0), registration).unwrap_err().to_string(), expected);
+    assert_eq!(registry.services().count(), 0);
+}
+
 #[test]
 fn what_may_be_registered_is_bounded() {
-    #[track_caller]
-    fn refused(registration: Registration, expected: &str) {
-        let mut registry = registry();
-        assert_eq!(registry.register(at(0), registration).unwrap_err().to_string(), expected);
-        assert_eq!(registry.services().count(), 0);
-    }
     let plain = || instance("orders", "orders-1");
     refused(instance("", "x"), "Name is missing");
     refused(instance(&"x".repeat(256), "x"), "Name is longer than 255 bytes");
@@ -54,6 +55,10 @@ fn what_may_be_registered_is_bounded() {
     refused(Registration { tagged_addresses: many, ..plain() }, "there may be 16 TaggedAddresses");
     let weights = Weights { passing: 0, warning: 1 };
     refused(Registration { weights, ..plain() }, "Weights.Passing must be greater than 0");
+}
+
+#[test]
+fn what_may_be_checked_is_bounded() {
     refused(with(vec![ttl(1); 65]), "there may be 64 checks of an instance");
     refused(with(vec![ttl(0)]), "TTL must be at least 1ms");
     for own in ["serfHealth", "_node_maintenance", "_service_maintenance:orders-1", "_forebay_state:orders-1"]
