@@ -111,7 +111,11 @@ fn changes(criterion: &mut Criterion) {
         });
         if policy.is_hashing() {
             group.bench_function(format!("{policy}, table"), |bencher| {
-                bencher.iter_batched(|| rest.clone(), |rest| fleet.resettle(rest), BatchSize::LargeInput);
+                bencher.iter_batched(
+                    || fleet.succeed(rest.clone()),
+                    |changed| changed.resettle(),
+                    BatchSize::LargeInput,
+                );
             });
         }
     }
