@@ -286,6 +286,7 @@ fn generation(
             live: surroundings.discovery.service(&service.name)?,
             state: kept.service(service, now),
             fleet: Mutex::default(),
+            retired: Mutex::default(),
             settled: AtomicU64::new(0),
             metrics: families.service(&service.name),
         })

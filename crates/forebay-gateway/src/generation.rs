@@ -52,6 +52,8 @@ pub(crate) struct SharedService {
     pub(crate) metrics: ServiceMetrics,
     /// Brought up to date by the first core that needs it; a lock only when the endpoints have changed.
     pub(crate) fleet: Mutex<Option<Latest>>,
+    /// The one whose tables were replaced last, so that no core is the last to hold them: to free megabytes takes a millisecond.
+    pub(crate) retired: Mutex<Option<Arc<Fleet<Arc<Upstream>>>>>,
     /// Counts the fleets that were put in force since: cores look here whether theirs is the latest.
     pub(crate) settled: AtomicU64,
 }
@@ -62,12 +64,15 @@ impl SharedService {
     pub(crate) fn settle(&self) {
         // Without the lock: cores may need it meanwhile.
         let Some(mut settled) = self.unsettled().map(|latest| latest.settle()) else { return };
-        let mut latest = self.lock();
-        let Some(latest) = &mut *latest else { return };
-        // Its tables are nearer to the endpoints there are now than those of before.
-        settled.catch_up(latest);
-        *latest = settled;
+        let retired = {
+            let mut latest = self.lock();
+            let Some(latest) = &mut *latest else { return };
+            // Its tables are nearer to the endpoints there are now than those of before.
+            settled.catch_up(latest);
+            std::mem::replace(latest, settled)
+        };
         self.settled.fetch_add(1, Ordering::Release);
+        *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = Some(retired.fleet().clone());
     }
 
     /// The latest fleet, if its tables are not built for exactly its endpoints.

@@ -219,3 +219,113 @@ fn advertised(found: &Found<'_>) -> Advertised {
         InstanceState::Maintenance => Advertised::Maintenance,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use forebay_clock::Clock;
+    use forebay_discovery::{Definitions, ServiceDefinition};
+    use forebay_registry::{CheckKind, CheckSpec, Declared, Node, Registration, Weights};
+
+    use super::*;
+
+    const SERVICES: [&str; 2] = ["orders", "payments"];
+
+    fn discovery() -> Discovery {
+        let discovery = Discovery::new(Clock::system(), fastrand::Rng::with_seed(1));
+        let sources = vec!["registry".parse().unwrap()];
+        let definition = ServiceDefinition { sources, ..ServiceDefinition::default() };
+        discovery.apply(Definitions::from(SERVICES.map(|name| (name.into(), definition.clone()))));
+        discovery
+    }
+
+    /// Few names and few places, so that instances meet, move and change their services.
+    fn registration(rng: &mut fastrand::Rng) -> Registration {
+        let mut weights = Weights::default();
+        weights.passing += rng.u32(..3);
+        let version = ("version".into(), format!("{}", rng.u8(..2)).into());
+        let check = CheckSpec {
+            id: None,
+            name: "".into(),
+            notes: "".into(),
+            kind: CheckKind::Ttl(std::time::Duration::from_secs(60)),
+            status: if rng.bool() { Status::Critical } else { Status::Passing },
+            deregister_after: None,
+            successes_before_passing: 0,
+            failures_before_warning: 0,
+            failures_before_critical: 0,
+        };
+        Registration {
+            id: Some(format!("i-{}", rng.u8(..6)).into()),
+            service: (*rng.choice(["orders", "Orders", "payments"]).unwrap()).into(),
+            address: (*rng.choice(["", "10.0.0.1", "somewhere"]).unwrap()).into(),
+            port: rng.u16(..4),
+            tags: Vec::new(),
+            meta: [version].into(),
+            weights,
+            enable_tag_override: false,
+            declared: if rng.u8(..5) == 0 { Declared::Draining } else { Declared::Ready },
+            checks: vec![check],
+            replace_checks: true,
+        }
+    }
+
+    fn seen(discovery: &Discovery) -> Vec<String> {
+        let describe = |service: Arc<forebay_discovery::LiveService>| {
+            let of = |one: &forebay_discovery::LiveEndpoint| {
+                format!(
+                    "{:?} {:?} {}",
+                    one.endpoint.address,
+                    (one.endpoint.weight, &one.endpoint.version),
+                    one.live.is_critical()
+                )
+            };
+            let endpoints: Vec<String> = service.latest().endpoints().iter().map(of).collect();
+            let standings: Vec<_> =
+                service.sources().into_iter().map(|source| (source.standing, source.targets)).collect();
+            format!("{} {endpoints:?} {standings:?}", service.name())
+        };
+        discovery.services().into_iter().map(describe).collect()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn change_by_change_comes_to_the_same_as_all_at_once() {
+        for seed in 0..40 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let handle = Handle::new(Registry::new(Node::own("web-1", "id", "127.0.0.1")), Clock::system());
+            let mut changes = handle.subscribe();
+            let stepwise = HandOver::new(handle.clone(), discovery());
+            SERVICES.iter().for_each(|service| stepwise.push_whole(&(*service).into()));
+            for _ in 0..60 {
+                let id = format!("i-{}", rng.u8(..6));
+                let reason = rng.bool().then_some("disk swap");
+                // What is refused changes nothing.
+                let _ = match rng.u8(..6) {
+                    0 => handle.touch(|registry, now| registry.deregister(now, &id)),
+                    1 => handle.touch(|registry, now| registry.maintain(now, Some(&id), reason)),
+                    2 if rng.u8(..4) == 0 => {
+                        handle.touch(|registry, now| registry.maintain(now, None, reason))
+                    }
+                    _ => {
+                        let registration = registration(&mut rng);
+                        handle.touch(|registry, now| registry.register(now, registration))
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    changed = changes.next() => {
+                        changed.iter().for_each(|(service, changed)| stepwise.push(service, changed));
+                    }
+                    () = ready(()) => {}
+                }
+                let afresh = HandOver::new(handle.clone(), discovery());
+                SERVICES.iter().for_each(|service| afresh.push_whole(&(*service).into()));
+                assert_eq!(seen(&stepwise.discovery), seen(&afresh.discovery), "seed {seed}");
+                let odd =
+                    |of: &HandOver| of.told.borrow().values().flat_map(|told| told.places.clone()).count();
+                assert_eq!(odd(&stepwise), odd(&afresh));
+            }
+        }
+    }
+}
