@@ -195,19 +195,19 @@ mod tests {
             for round in changes {
                 balancer.pick(&Request::new(Moment::START, &tried), &mut rng);
                 let mut plain: Vec<_> = balancer.endpoints().iter().cloned().collect();
-                let amendments = round.into_iter().filter_map(|(kind, at, it)| {
+                let amendments = round.into_iter().map(|(kind, at, it)| {
                     if kind == 0 || plain.is_empty() {
                         number += 1;
                         plain.push(one(number, it));
-                        return Some(Amendment::Add(plain[plain.len() - 1].clone()));
+                        return Amendment::Add(plain[plain.len() - 1].clone());
                     }
                     let at = at % plain.len();
                     if kind == 1 {
                         plain[at] = one(plain[at].number, it);
-                        return Some(Amendment::Replace(at, plain[at].clone()));
+                        return Amendment::Replace(at, plain[at].clone());
                     }
                     plain.swap_remove(at);
-                    Some(Amendment::Remove(at))
+                    Amendment::Remove(at)
                 });
                 let amendments: Vec<_> = amendments.collect();
                 let amended = Arc::new(balancer.fleet().amend(amendments));

@@ -3,6 +3,8 @@
 //!
 //! Beside the time, the processor's time of the whole process: on a machine that others use, too, it strays less.
 
+#![expect(clippy::print_stdout, reason = "results go to stdout")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

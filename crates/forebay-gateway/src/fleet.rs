@@ -121,3 +121,82 @@ impl Latest {
 fn places(fleet: &Fleet<Arc<Upstream>>) -> HashMap<EndpointId, usize> {
     fleet.endpoints().iter().map(|upstream| upstream.id()).zip(0..).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+    use forebay_balance::{Candidate as _, Identity, Policy};
+    use forebay_clock::Clock;
+    use forebay_discovery::{
+        Advertised, Definitions, Discovery, Pushed, PushedChange, PushedTarget, ServiceDefinition, Target,
+    };
+    use forebay_telemetry::metrics::Registry;
+
+    use super::*;
+    use crate::telemetry::Families;
+
+    fn instance(number: u16, weight: u32) -> PushedTarget {
+        let target = Target { weight, ..Target::new(([10, 0, 0, 1], 1 + number).into()) };
+        PushedTarget { target, advertised: Advertised::Ready }
+    }
+
+    fn upstream(endpoint: &LiveEndpoint, families: &Families) -> Arc<Upstream> {
+        let address = endpoint.endpoint.address;
+        let metrics = families.endpoint("a", &address.to_string());
+        let identity = Identity::of(address, None);
+        Arc::new(Upstream { identity, endpoint: endpoint.clone(), tls: None, metrics, latency: None })
+    }
+
+    /// Every endpoint once, as it is described now, and where it is said to be.
+    fn check(latest: &Latest, set: &EndpointSet) {
+        assert_eq!(latest.version(), set.version());
+        assert_eq!(
+            (latest.fleet.endpoints().len(), latest.places.len()),
+            (set.endpoints().len(), set.endpoints().len())
+        );
+        for endpoint in set.endpoints() {
+            let upstream = latest.upstream(endpoint.live.id()).expect("it has an upstream");
+            assert!(upstream.is_of(endpoint) && upstream.id() == endpoint.live.id());
+            assert_eq!(upstream.weight().get(), endpoint.endpoint.weight);
+        }
+    }
+
+    #[test]
+    fn a_fleet_follows_whatever_changes_and_however_much() {
+        let families = Families::new(&Registry::new(1));
+        for seed in 0..20 {
+            let mut rng = Rng::with_seed(seed);
+            let discovery = Discovery::new(Clock::system(), Rng::with_seed(1));
+            let sources = vec!["registry".parse().expect("a source")];
+            let definition = ServiceDefinition { sources, ..ServiceDefinition::default() };
+            discovery.apply(Definitions::from([("a".into(), definition)]));
+            let targets = (0..rng.u16(..300)).map(|number| instance(number, 1)).collect();
+            let confirmed = Clock::system().now();
+            discovery.push("a", Pushed { targets, confirmed, failure: None });
+            let service = discovery.service("a").expect("it is configured");
+            let make = |endpoint: &LiveEndpoint| upstream(endpoint, &families);
+            let mut latest = Latest::new(Policy::Maglev.into(), service.latest(), make);
+            let mut behind = latest.clone();
+            for _ in 0..20 {
+                // One, a few, or too many to be made one by one.
+                for _ in 0..rng.choice([1, 5, 300]).expect("there are some") {
+                    let number = rng.u16(..300);
+                    let change = match rng.bool() {
+                        true => PushedChange::Put(instance(number, rng.u32(1..4))),
+                        false => PushedChange::Gone(instance(number, 1).target.address),
+                    };
+                    discovery.push_one("a", change);
+                }
+                latest.follow(service.latest(), make);
+                check(&latest, &service.latest());
+            }
+            // As after a table was built.
+            behind.catch_up(&latest);
+            check(&behind, &service.latest());
+            let there = |id| latest.upstream(id).expect("it has an upstream");
+            let are_same =
+                behind.fleet.endpoints().iter().all(|upstream| Arc::ptr_eq(upstream, there(upstream.id())));
+            assert!(are_same, "who counts requests of an endpoint is there once");
+        }
+    }
+}

@@ -214,7 +214,7 @@ impl Gateway {
     /// something: tables take up to a quarter of a second for ten thousand endpoints. To be asked about twice a second.
     pub fn chores(&self) -> Option<impl FnOnce() + Send + use<>> {
         let generation = self.generation();
-        generation.is_unsettled().then(|| move || generation.settle())
+        generation.is_unsettled().then_some(move || generation.settle())
     }
 
     /// Says, whenever it is asked, which calls each CORS policy denied.

@@ -131,7 +131,7 @@ pub(crate) struct Upstreams {
 
 /// One endpoint as cores send requests to it.
 pub(crate) struct Upstream {
-    identity: Identity,
+    pub(crate) identity: Identity,
     pub(crate) endpoint: LiveEndpoint,
     pub(crate) tls: Option<TlsTarget>,
     pub(crate) metrics: EndpointMetrics,
