@@ -10,7 +10,7 @@
 //! use std::rc::Rc;
 //! use std::time::SystemTime;
 //!
-//! use forebay_admin::{Admin, AdminState, GenerationStatus, serve_admin};
+//! use forebay_admin::{Admin, AdminState, GenerationStatus, Verdict, serve_admin};
 //! use forebay_clock::Clock;
 //! use forebay_config::Effective;
 //! use forebay_discovery::Discovery;
@@ -28,7 +28,7 @@
 //!     configuration: Box::new(|| Effective(Vec::new())), // `Loaded::effective_redacted` of the one in force
 //!     generation: Box::new(move || GenerationStatus { number: 1, since, last_reload: None }),
 //!     denied: Box::new(Vec::new),
-//!     checks: vec![("state directory", Box::new(|| Ok("held".to_owned())))],
+//!     checks: vec![("state directory", Box::new(|| Verdict::Ok("held".to_owned())))],
 //! };
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
 //! runtime.block_on(async {
@@ -57,6 +57,7 @@ mod config;
 mod cors;
 mod generation;
 mod metrics;
+mod plain;
 mod probes;
 mod reply;
 mod routes;
@@ -70,4 +71,4 @@ mod telemetry;
 pub use admin::Admin;
 pub use serve::{CONNECTIONS_MAX, serve_admin};
 pub use settings::AdminSettings;
-pub use state::{AdminState, Denied, GenerationStatus, ReadinessCheck, Reload};
+pub use state::{AdminState, Denied, GenerationStatus, ReadinessCheck, Reload, Verdict};

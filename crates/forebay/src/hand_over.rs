@@ -262,6 +262,7 @@ mod tests {
             address: (*rng.choice(["", "10.0.0.1", "somewhere"]).unwrap()).into(),
             port: rng.u16(..4),
             tags: Vec::new(),
+            tagged_addresses: Default::default(),
             meta: [version].into(),
             weights,
             enable_tag_override: false,

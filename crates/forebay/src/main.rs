@@ -11,6 +11,7 @@ mod configuration;
 mod control;
 mod demo;
 mod hand_over;
+mod listeners;
 mod message;
 mod registry;
 mod reload;

@@ -106,11 +106,12 @@ pub(crate) async fn run(
         "the registry serves"
     );
     let (metrics, rng) = (&surroundings.registry, fastrand::Rng::new());
+    handle.measure(metrics);
     let api = RegistryHttp::new(handle.clone(), &settings.datacenter, shutdown.clone(), metrics, rng);
     let listeners = async {
         tokio::try_join!(
             serve_http(http, api, core),
-            serve_dns(udp, tcp, handle.clone(), zone, stopped(shutdown)),
+            serve_dns(udp, tcp, handle.clone(), zone, metrics.clone(), stopped(shutdown)),
         )
         .map(drop)
     };
