@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use criterion::{BatchSize, Criterion};
+use criterion::Criterion;
 use fastrand::Rng;
-use forebay_balance::{Balancer, Candidate, Fleet, Identity, PeakEwma, Policy, Request, Tried};
+use forebay_balance::{Amendment, Balancer, Candidate, Fleet, Identity, PeakEwma, Policy, Request, Tried};
 use forebay_clock::Moment;
 
 const ENDPOINTS: usize = 10_000;
@@ -116,28 +116,25 @@ fn floor(criterion: &mut Criterion) {
     });
 }
 
-/// One endpoint of the fleet is replaced, as cores see it, and what becomes of tables off the data path.
+/// One endpoint of the fleet goes, up to the first pick after it, and what becomes of tables off the data path.
 fn changes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("change of 10000");
     group.sample_size(10);
     for policy in [Policy::LeastRequest, Policy::RoundRobin, Policy::Maglev, Policy::RingHash] {
-        let all = endpoints(true);
-        let fleet = Fleet::new(policy, all.clone());
-        let mut rest = all;
-        rest.remove(ENDPOINTS / 2);
-        let mut rng = Rng::with_seed(3);
+        let (mut rng, tried) = (Rng::with_seed(3), Tried::default());
+        let request = Request::new(Moment::START, &tried);
+        let balancer = Balancer::new(Arc::new(Fleet::new(policy, endpoints(true))), &mut rng);
+        balancer.pick(&request, &mut rng);
+        let amend = || balancer.fleet().amend([Amendment::Remove(ENDPOINTS / 2)]);
         group.bench_function(format!("{policy}, in force"), |bencher| {
-            let changed = || rest.clone();
-            bencher.iter_batched(
-                changed,
-                |rest| Balancer::new(Arc::new(fleet.succeed(rest)), &mut rng),
-                BatchSize::LargeInput,
-            );
+            bencher.iter(|| {
+                let next = balancer.succeed(Arc::new(amend()), Moment::START, &mut rng);
+                next.pick(black_box(&request), &mut rng)
+            });
         });
         if policy.is_hashing() {
-            group.bench_function(format!("{policy}, table"), |bencher| {
-                bencher.iter_batched(|| rest.clone(), |rest| fleet.resettle(rest), BatchSize::LargeInput);
-            });
+            let amended = amend();
+            group.bench_function(format!("{policy}, table"), |bencher| bencher.iter(|| amended.resettle()));
         }
     }
     group.finish();

@@ -4,10 +4,11 @@
 //! distribution", 1991), in integers, so that the chances are exact.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AliasTable {
-    slots: Box<[Slot]>,
+    slots: Arc<[Slot]>,
     /// Sum of all weights, which is also how much of the chances each slot holds.
     total: u64,
 }
@@ -36,7 +37,7 @@ impl AliasTable {
                 short.extend(ample.pop());
             }
         }
-        AliasTable { slots: slots.into_boxed_slice(), total }
+        AliasTable { slots: slots.into(), total }
     }
 
     pub(crate) fn draw(&self, rng: &mut fastrand::Rng) -> usize {

@@ -11,7 +11,7 @@ use crate::hash::rehash;
 use crate::round_robin::Turns;
 use crate::scope::Scope;
 use crate::sticky::Token;
-use crate::{Candidate, Fleet, Policy, Tried, bounded, two_choices};
+use crate::{Candidate, Endpoints, Fleet, Policy, Tried, bounded, two_choices};
 
 /// Picks endpoints of one fleet for one core.
 ///
@@ -81,11 +81,33 @@ struct Terms {
 impl<E: Candidate> Balancer<E> {
     /// A balancer for one core; `rng` decides who has the first turn.
     pub fn new(fleet: Arc<Fleet<E>>, rng: &mut Rng) -> Balancer<E> {
+        let census = Census::new(&fleet);
+        Balancer::with(fleet, census, rng)
+    }
+
+    /// The balancer that follows this one on a fleet that follows its own. Who is eligible is counted again where endpoints
+    /// have changed; of the others the count goes on to hold, so that the first pick is as cheap as any.
+    pub fn succeed(&self, fleet: Arc<Fleet<E>>, now: Moment, rng: &mut Rng) -> Balancer<E> {
+        let census = Census::succeed(&self.census.borrow(), &self.fleet, &fleet, now);
+        Balancer::with(fleet, census, rng)
+    }
+
+    fn with(fleet: Arc<Fleet<E>>, census: Census, rng: &mut Rng) -> Balancer<E> {
         let has_ramp = !fleet.balance().ramp.is_off();
         let pools = fleet.pools().iter().filter(|_| fleet.balance().policy == Policy::RoundRobin);
-        let turns = pools.map(|pool| Turns::new(pool, fleet.endpoints(), has_ramp, rng)).collect();
-        let census = RefCell::new(Census::new(&fleet));
-        Balancer { fleet, turns, census }
+        let turns = pools.map(|pool| Turns::new(pool, has_ramp, rng)).collect();
+        Balancer { fleet, turns, census: RefCell::new(census) }
+    }
+
+    /// That a census which was carried on is what a new one would be.
+    #[cfg(test)]
+    pub(crate) fn check_census(&self, now: Moment) {
+        let mut afresh = Census::new(&self.fleet);
+        afresh.take(&self.fleet, now);
+        let carried = self.census.borrow();
+        if !carried.is_due(now) {
+            assert_eq!(format!("{:?}", carried.findings()), format!("{:?}", afresh.findings()));
+        }
     }
 
     /// What it picks from.
@@ -94,7 +116,7 @@ impl<E: Candidate> Balancer<E> {
     }
 
     /// The fleet's endpoints, in the order that [`Pick::index`] counts.
-    pub fn endpoints(&self) -> &[E] {
+    pub fn endpoints(&self) -> &Endpoints<E> {
         self.fleet.endpoints()
     }
 

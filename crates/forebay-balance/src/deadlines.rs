@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroU32;
 
 use fastrand::Rng;
 
@@ -25,12 +26,12 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     /// For places of these weights.
-    pub(crate) fn new(weights: &[u32], rng: &mut Rng) -> Deadlines {
-        let weight_max = u64::from(weights.iter().copied().max().unwrap_or(1));
+    pub(crate) fn new(weights: &[NonZeroU32], rng: &mut Rng) -> Deadlines {
+        let weight_max = u64::from(weights.iter().copied().max().map_or(1, NonZeroU32::get));
         let mut deadlines = Deadlines { queue: BinaryHeap::new(), weight_max };
         // Anywhere in their first round: not all cores the same, and not all endpoints at once.
-        let first = |(place, &weight): (usize, &u32)| {
-            Reverse((rng.u64(..=deadlines.step(u64::from(weight) * u64::from(FULL))), place as u32))
+        let first = |(place, weight): (usize, &NonZeroU32)| {
+            Reverse((rng.u64(..=deadlines.step(u64::from(weight.get()) * u64::from(FULL))), place as u32))
         };
         deadlines.queue = weights.iter().enumerate().map(first).collect();
         deadlines

@@ -42,6 +42,7 @@
 //! ```
 
 mod alias;
+mod amend;
 mod balance;
 mod balancer;
 mod bounded;
@@ -49,6 +50,7 @@ mod candidate;
 mod census;
 mod cookie;
 mod deadlines;
+mod endpoints;
 mod fleet;
 mod hash;
 mod hash_key;
@@ -67,9 +69,11 @@ mod table;
 mod tried;
 mod two_choices;
 
+pub use amend::Amendment;
 pub use balance::{Balance, HEADROOM, PANIC_THRESHOLD};
 pub use balancer::{Balancer, Pick, Request, Standing};
 pub use candidate::Candidate;
+pub use endpoints::Endpoints;
 pub use fleet::Fleet;
 pub use hash::{Identity, hash};
 pub use hash_key::{Facts, HashKey};

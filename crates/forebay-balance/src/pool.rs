@@ -1,12 +1,13 @@
 //! Endpoints that stand for each other: those of one priority level and, where a zone is preferred, of one zone.
 
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use fastrand::Rng;
 
 use crate::alias::AliasTable;
 use crate::table::{Seat, Seated};
-use crate::{Balance, Candidate};
+use crate::{Balance, Candidate, Endpoints, Identity};
 
 /// Priority levels kept apart; those beyond share the last one. More than two or three are rare.
 const LEVELS_MAX: usize = 8;
@@ -14,7 +15,7 @@ const LEVELS_MAX: usize = 8;
 const ZONES_MAX: usize = 16;
 
 /// A part of a fleet that is chosen as a whole before an endpoint in it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pool {
     /// Counted from 0, the preferred one.
     pub(crate) level: usize,
@@ -25,39 +26,95 @@ pub(crate) struct Pool {
     /// For hashing policies.
     pub(crate) seated: Option<Seated>,
     members: Members,
-    weights: Weights,
+    /// By place. Here too, so that a change of one needs no look at the endpoints of the others.
+    weights: Vec<NonZeroU32>,
+    draws: Draws,
 }
 
 /// Which endpoints, ascending.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Members {
     All(usize),
-    Some(Box<[u32]>),
+    Some(Vec<u32>),
 }
 
-#[derive(Debug)]
-enum Weights {
+/// How a place is drawn.
+#[derive(Clone, Debug)]
+enum Draws {
     Equal,
-    Unequal(AliasTable),
+    ByWeight(AliasTable),
 }
 
 impl Pool {
-    fn new<E: Candidate>(group: Group, members: Members, endpoints: &[E]) -> Pool {
+    fn new<E: Candidate>(group: Group, members: Members, endpoints: &Endpoints<E>) -> Pool {
         let mut pool = Pool {
             level: group.level,
             is_local: group.zone == Some(0),
             capacity: 0,
             seated: None,
             members,
-            weights: Weights::Equal,
+            weights: Vec::new(),
+            draws: Draws::Equal,
         };
-        let weights: Vec<NonZeroU32> =
-            (0..pool.size()).map(|place| endpoints[pool.index(place)].weight()).collect();
-        pool.capacity = weights.iter().map(|weight| u64::from(weight.get())).sum();
-        if weights.windows(2).any(|pair| pair[0] != pair[1]) {
-            pool.weights = Weights::Unequal(AliasTable::new(&weights));
-        }
+        pool.weights = pool.indices().map(|index| endpoints[index].weight()).collect();
+        pool.weigh();
         pool
+    }
+
+    /// Computes what follows from its weights.
+    pub(crate) fn weigh(&mut self) {
+        self.capacity = self.weights.iter().map(|weight| u64::from(weight.get())).sum();
+        let is_equal = self.weights.windows(2).all(|pair| pair[0] == pair[1]);
+        self.draws = if is_equal { Draws::Equal } else { Draws::ByWeight(AliasTable::new(&self.weights)) };
+    }
+
+    /// Takes an endpoint in, of which it has nothing yet; the last one of the fleet where it has all. To be
+    /// [weighed](Pool::weigh) then.
+    pub(crate) fn insert(&mut self, index: usize, seat: Seat) {
+        let place = match &mut self.members {
+            Members::All(count) => {
+                *count += 1;
+                index
+            }
+            Members::Some(indices) => {
+                let place = indices.partition_point(|&other| (other as usize) < index);
+                indices.insert(place, index as u32);
+                place
+            }
+        };
+        self.weights.insert(place, seat.weight);
+        if let Some(seated) = &mut self.seated {
+            seated.put(seat.who, index);
+            seated.is_settled = false;
+        }
+    }
+
+    /// Lets an endpoint go; the last one of the fleet where it has all. To be [weighed](Pool::weigh) then.
+    pub(crate) fn remove(&mut self, index: usize, who: Identity) {
+        let Some(place) = self.place(index) else { return };
+        self.weights.remove(place);
+        match &mut self.members {
+            Members::All(count) => *count -= 1,
+            Members::Some(indices) => drop(indices.remove(place)),
+        }
+        if let Some(seated) = &mut self.seated {
+            seated.remove(who);
+            seated.is_settled = false;
+        }
+    }
+
+    /// Has another endpoint, or the same otherwise, at an index. Whether it is to be [weighed](Pool::weigh).
+    pub(crate) fn replace(&mut self, index: usize, who: Identity, seat: Seat) -> bool {
+        let Some(place) = self.place(index) else { return false };
+        let weight = std::mem::replace(&mut self.weights[place], seat.weight);
+        if let Some(seated) = &mut self.seated {
+            if who != seat.who {
+                seated.remove(who);
+            }
+            seated.put(seat.who, index);
+            seated.is_settled &= who == seat.who && weight == seat.weight;
+        }
+        weight != seat.weight
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -87,23 +144,35 @@ impl Pool {
         (0..self.size()).map(|place| self.index(place))
     }
 
+    /// By place.
+    pub(crate) fn weights(&self) -> &[NonZeroU32] {
+        &self.weights
+    }
+
     pub(crate) fn has_equal_weights(&self) -> bool {
-        matches!(self.weights, Weights::Equal)
+        matches!(self.draws, Draws::Equal)
+    }
+
+    /// Places of those whose indices are in the range.
+    pub(crate) fn places(&self, indices: &Range<usize>) -> Range<usize> {
+        let bound = |index: usize| match &self.members {
+            Members::All(count) => index.min(*count),
+            Members::Some(members) => members.partition_point(|&member| (member as usize) < index),
+        };
+        bound(indices.start)..bound(indices.end)
     }
 
     /// Any endpoint, with a chance proportional to its weight. The pool must not be empty.
     pub(crate) fn draw(&self, rng: &mut Rng) -> usize {
-        self.index(match &self.weights {
-            Weights::Equal => rng.usize(..self.size()),
-            Weights::Unequal(table) => table.draw(rng),
+        self.index(match &self.draws {
+            Draws::Equal => rng.usize(..self.size()),
+            Draws::ByWeight(table) => table.draw(rng),
         })
     }
 
     /// Whom its table has to seat.
-    pub(crate) fn seats<E: Candidate>(&self, endpoints: &[E]) -> Vec<(Seat, u32)> {
-        let seat =
-            |index: usize| Seat { who: endpoints[index].identity(), weight: endpoints[index].weight() };
-        self.indices().map(|index| (seat(index), index as u32)).collect()
+    pub(crate) fn seats<E: Candidate>(&self, endpoints: &Endpoints<E>) -> Vec<(Seat, u32)> {
+        self.indices().map(|index| (Seat::of(&endpoints[index]), index as u32)).collect()
     }
 }
 
@@ -116,8 +185,8 @@ struct Group {
 }
 
 /// The pools of a fleet: levels ascending, in each the preferred zone first. None is empty.
-pub(crate) fn pools<E: Candidate>(balance: &Balance, endpoints: &[E]) -> Box<[Pool]> {
-    let preferred = balance.zone.as_deref().filter(|_| !balance.policy.is_hashing());
+pub(crate) fn pools<E: Candidate>(balance: &Balance, endpoints: &Endpoints<E>) -> Box<[Pool]> {
+    let preferred = preferred_zone(balance);
     let mut priorities: Vec<u16> = endpoints.iter().map(Candidate::priority).collect();
     priorities.sort_unstable();
     priorities.dedup();
@@ -138,9 +207,13 @@ pub(crate) fn pools<E: Candidate>(balance: &Balance, endpoints: &[E]) -> Box<[Po
         }
     }
     groups.sort_unstable_by_key(|(group, _)| *group);
-    let pool =
-        |(group, members): (Group, Vec<u32>)| Pool::new(group, Members::Some(members.into()), endpoints);
+    let pool = |(group, members): (Group, Vec<u32>)| Pool::new(group, Members::Some(members), endpoints);
     groups.into_iter().map(pool).collect()
+}
+
+/// The zone that is preferred, where zones matter.
+pub(crate) fn preferred_zone(balance: &Balance) -> Option<&str> {
+    balance.zone.as_deref().filter(|_| !balance.policy.is_hashing())
 }
 
 fn zone_number<'z>(zones: &mut Vec<Option<&'z str>>, zone: Option<&'z str>) -> usize {

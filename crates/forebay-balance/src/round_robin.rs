@@ -42,14 +42,14 @@ pub(crate) struct Smooth {
 impl Turns {
     /// Where the first turn falls is random, or else every core and every replica of Forebay begins on the same
     /// endpoint.
-    pub(crate) fn new<E: Candidate>(pool: &Pool, endpoints: &[E], has_ramp: bool, rng: &mut Rng) -> Turns {
+    pub(crate) fn new(pool: &Pool, has_ramp: bool, rng: &mut Rng) -> Turns {
         let size = pool.size();
         if pool.has_equal_weights() && !has_ramp {
             return Turns::Cursor(Cell::new(rng.usize(..size.max(1))));
         }
-        let weights: Vec<u32> = pool.indices().map(|index| endpoints[index].weight().get()).collect();
+        let weights = pool.weights();
         if size > SMOOTH_SIZE_MAX {
-            return Turns::Deadlines(Box::new(RefCell::new(Deadlines::new(&weights, rng))));
+            return Turns::Deadlines(Box::new(RefCell::new(Deadlines::new(weights, rng))));
         }
         let owed = weights.iter().map(|_| Cell::new(0)).collect();
         Turns::Smooth(Smooth { owed, ahead: Cell::new(rng.usize(..2 * size)) })

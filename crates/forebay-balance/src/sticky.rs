@@ -10,7 +10,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher128};
 
-use crate::{Candidate, Facts, Identity, cookie};
+use crate::{Amendment, Candidate, Endpoints, Facts, Identity, cookie};
 
 /// Digits of a token in a cookie.
 const TOKEN_DIGITS: usize = 16;
@@ -128,13 +128,36 @@ impl Sticky {
 }
 
 /// A fleet's endpoints by their tokens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tokens(HashMap<Token, u32, BuildHasherDefault<AsItIs>>);
 
 impl Tokens {
-    pub(crate) fn new<E: Candidate>(key: &StickyKey, endpoints: &[E]) -> Tokens {
+    pub(crate) fn new<E: Candidate>(key: &StickyKey, endpoints: &Endpoints<E>) -> Tokens {
         let tokens = endpoints.iter().map(|endpoint| key.token(endpoint.identity()));
         Tokens(tokens.zip(0..).collect())
+    }
+
+    /// Follows a change of the `endpoints` there were.
+    pub(crate) fn amend<E: Candidate>(
+        &mut self,
+        key: &StickyKey,
+        endpoints: &Endpoints<E>,
+        amendment: &Amendment<E>,
+    ) {
+        let mut put =
+            |endpoint: &E, index: usize| self.0.insert(key.token(endpoint.identity()), index as u32);
+        match amendment {
+            Amendment::Add(endpoint) => drop(put(endpoint, endpoints.len())),
+            Amendment::Replace(index, endpoint) if endpoints[*index].identity() == endpoint.identity() => {}
+            Amendment::Replace(index, endpoint) => {
+                self.0.remove(&key.token(endpoints[*index].identity()));
+                self.0.insert(key.token(endpoint.identity()), *index as u32);
+            }
+            Amendment::Remove(index) => {
+                put(&endpoints[endpoints.len() - 1], *index);
+                self.0.remove(&key.token(endpoints[*index].identity()));
+            }
+        }
     }
 
     pub(crate) fn index(&self, token: Token) -> Option<usize> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::maglev::Maglev;
 use crate::ring::Ring;
-use crate::{Identity, Policy};
+use crate::{Candidate, Identity, Policy};
 
 /// In place of an index: the endpoint is not in the fleet any more.
 const GONE: u32 = u32::MAX;
@@ -18,6 +18,12 @@ pub(crate) struct Seat {
     pub(crate) weight: NonZeroU32,
 }
 
+impl Seat {
+    pub(crate) fn of(endpoint: &impl Candidate) -> Seat {
+        Seat { who: endpoint.identity(), weight: endpoint.weight() }
+    }
+}
+
 /// Built off the data path; shared by the fleets of the same endpoints, and for a while by their successors.
 #[derive(Debug)]
 struct Table {
@@ -27,7 +33,7 @@ struct Table {
 }
 
 /// A table as a fleet uses it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seated {
     table: Arc<Table>,
     /// By the seats' numbers, the index of the endpoint, or [`GONE`].
@@ -69,6 +75,22 @@ impl Seated {
             false => table.seats.iter().map(index).collect(),
         };
         Some(Seated { table, indices, is_settled })
+    }
+
+    /// This endpoint is found at this index from now on, if the table has seats for it; the table stays as it is.
+    pub(crate) fn put(&mut self, who: Identity, index: usize) {
+        self.point(who, index as u32);
+    }
+
+    /// This endpoint is found no more.
+    pub(crate) fn remove(&mut self, who: Identity) {
+        self.point(who, GONE);
+    }
+
+    fn point(&mut self, who: Identity, index: u32) {
+        if let Ok(seat) = self.table.seats.binary_search_by_key(&who, |seat| seat.who) {
+            self.indices[seat] = index;
+        }
     }
 
     /// Where a key begins.

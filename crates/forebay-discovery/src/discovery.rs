@@ -73,8 +73,8 @@ impl Discovery {
         self.0.applied.notify_one();
     }
 
-    /// Takes one instance's change, for registries that know which: microseconds, whatever the number of instances, unless
-    /// an endpoint comes, goes or changes its weight.
+    /// Takes one instance's change, for registries that know which: microseconds, whatever the number of instances. Where an
+    /// endpoint comes, goes or is described otherwise, those of its chunk are copied, and the others shared.
     pub fn push_one(&self, name: &str, change: PushedChange) {
         self.with_catalog(|catalog, now| catalog.push_one(now, name, change));
         self.0.applied.notify_one();

@@ -43,6 +43,7 @@ mod definition;
 mod discovery;
 mod dns;
 mod endpoint;
+mod endpoints;
 mod error;
 pub mod file;
 pub mod flap;
@@ -71,6 +72,7 @@ pub use discovery::{CHANGES_KEPT_MAX, Discovery, LOOKUPS_IN_FLIGHT_MAX, PROBES_I
 pub use dns::fuzzing;
 pub use dns::{DnsResolver, LOOKUP_MAX, NameServers, Resolve, SRV_TARGETS_MAX};
 pub use endpoint::{Endpoint, Target};
+pub use endpoints::{EndpointChange, Endpoints};
 pub use error::{Error, HostFlaw};
 pub use flap::Hold;
 pub use health::{CheckKind, Health, HealthCheck, HealthMachine, ProbeFailure};

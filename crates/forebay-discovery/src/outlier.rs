@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use forebay_clock::Moment;
 
-use crate::service::LiveEndpoint;
+use crate::endpoints::Endpoints;
 
 /// How often success rates are compared and old ejections forgiven.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -203,7 +203,7 @@ pub(crate) const fn out_max(settings: &OutlierSettings, endpoints: usize) -> usi
 
 /// Leaves an endpoint alone if its service can do without. One caller at a time, or two would share the last room.
 pub(crate) fn eject(
-    endpoints: &[LiveEndpoint],
+    endpoints: &Endpoints,
     outlier: &Record,
     settings: &OutlierSettings,
     now: Moment,
@@ -215,11 +215,7 @@ pub(crate) fn eject(
 }
 
 /// Ends an interval for a service: compares success rates, and gives the places of those far below the others.
-pub(crate) fn end_interval(
-    endpoints: &[LiveEndpoint],
-    settings: &OutlierSettings,
-    now: Moment,
-) -> Vec<usize> {
+pub(crate) fn end_interval(endpoints: &Endpoints, settings: &OutlierSettings, now: Moment) -> Vec<usize> {
     let met = endpoints.iter().map(|endpoint| endpoint.live.record().end_interval(now));
     let rates: Vec<(usize, f64)> = met
         .enumerate()
@@ -245,6 +241,7 @@ mod tests {
     use super::*;
     use crate::endpoint::{Endpoint, Target};
     use crate::live::{EndpointId, LiveState};
+    use crate::service::LiveEndpoint;
     use crate::service::{EndpointSet, LiveService};
     use crate::source::Source;
 

@@ -97,6 +97,14 @@ impl Advertised {
     }
 }
 
+impl PushedChange {
+    /// What has become of an address, by all the instances that have it.
+    pub fn of(address: SocketAddr, instances: impl IntoIterator<Item = PushedTarget>) -> PushedChange {
+        let best = instances.into_iter().min_by(|one, other| rank(one).cmp(&rank(other)));
+        best.map_or(PushedChange::Gone(address), PushedChange::Put)
+    }
+}
+
 impl Instances {
     /// All of them.
     pub fn all(&self) -> usize {

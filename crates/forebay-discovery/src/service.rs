@@ -8,6 +8,7 @@ use forebay_clock::Moment;
 use tokio::sync::mpsc;
 
 use crate::endpoint::Endpoint;
+use crate::endpoints::Endpoints;
 use crate::live::{LiveState, lock};
 use crate::outlier::{self, Cause, Ejection, Met, OutlierSettings};
 use crate::source::Source;
@@ -27,13 +28,13 @@ pub struct LiveEndpoint {
 #[derive(Debug, Default)]
 pub struct EndpointSet {
     version: u64,
-    endpoints: Box<[LiveEndpoint]>,
+    endpoints: Endpoints,
     left_out: usize,
 }
 
 impl EndpointSet {
-    pub(crate) fn new(version: u64, endpoints: Vec<LiveEndpoint>, left_out: usize) -> EndpointSet {
-        EndpointSet { version, endpoints: endpoints.into(), left_out }
+    pub(crate) fn new(version: u64, endpoints: Endpoints, left_out: usize) -> EndpointSet {
+        EndpointSet { version, endpoints, left_out }
     }
 
     /// Grows by one with every change of the service's set; 0 is the empty set before the first.
@@ -42,7 +43,7 @@ impl EndpointSet {
     }
 
     /// All of them, whatever their health.
-    pub fn endpoints(&self) -> &[LiveEndpoint] {
+    pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
@@ -226,7 +227,7 @@ mod tests {
         let first = Arc::clone(reader.endpoints());
         assert_eq!((first.version(), first.endpoints().len()), (0, 0));
         assert!(Arc::ptr_eq(&first, reader.endpoints()));
-        service.publish(EndpointSet::new(1, Vec::new(), 0));
+        service.publish(EndpointSet::new(1, Endpoints::default(), 0));
         assert_eq!(reader.endpoints().version(), 1);
     }
 }

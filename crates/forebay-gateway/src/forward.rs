@@ -140,7 +140,8 @@ impl Errand<'_> {
             Ok(trial) => trial,
             Err(problem) => return refuse(&mut request.responder, request.timer, &problem, visit).await,
         };
-        let upstreams = self.generation.upstreams(self.place, &mut self.core.rng.borrow_mut());
+        let upstreams =
+            self.generation.upstreams(self.place, request.received, &mut self.core.rng.borrow_mut());
         let replay = Replay::new(self.service.retry.attempts_max, request.head.method(), request.framing);
         let mut search = Search { trial, tried: Tried::default(), replay, waited: Duration::ZERO };
         let found = self.seek(&upstreams, &mut search, request, visit).await;

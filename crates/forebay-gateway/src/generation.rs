@@ -1,7 +1,6 @@
 //! A plan joined with the live state it finds: shared once, then again on each core with what no other core may touch.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +15,7 @@ use forebay_retry::LocalBudget;
 use rustls::pki_types::ServerName;
 
 use crate::cors::SharedCors;
+use crate::fleet::Latest;
 use crate::kept::ServiceState;
 use crate::plan::{Plan, Service};
 use crate::rate_limit::LiveLimit;
@@ -53,56 +53,57 @@ pub(crate) struct SharedService {
     pub(crate) live: Arc<LiveService>,
     pub(crate) state: ServiceState,
     pub(crate) metrics: ServiceMetrics,
-    /// Built by the first core that needs it; a lock only when the endpoints have changed.
+    /// Brought up to date by the first core that needs it; a lock only when the endpoints have changed.
     pub(crate) fleet: Mutex<Option<Latest>>,
+    /// The one whose tables were replaced last, so that no core is the last to hold them: to free megabytes takes a millisecond.
+    pub(crate) retired: Mutex<Option<Arc<Fleet<Arc<Upstream>>>>>,
     /// Counts the fleets that were put in force since: cores look here whether theirs is the latest.
     pub(crate) settled: AtomicU64,
 }
 
-/// A fleet and the version of the endpoints it is made of.
-pub(crate) struct Latest {
-    version: u64,
-    fleet: Arc<Fleet<Arc<Upstream>>>,
-}
-
 impl SharedService {
     /// Builds what a fleet put together on the data path has left out: the tables of hashing policies, which take up to
-    /// a quarter of a second for ten thousand endpoints. For the control thread, now and then.
+    /// a quarter of a second for ten thousand endpoints. For a thread that nobody waits for, now and then.
     pub(crate) fn settle(&self) {
-        let unsettled = |latest: &&Latest| !latest.fleet.is_settled();
-        let found =
-            self.lock().as_ref().filter(unsettled).map(|latest| (latest.version, latest.fleet.clone()));
-        let Some((version, fleet)) = found else { return };
         // Without the lock: cores may need it meanwhile.
-        let settled = Arc::new(fleet.resettle(fleet.endpoints().to_vec()));
-        let mut latest = self.lock();
-        if latest.as_ref().is_some_and(|latest| latest.version == version) {
-            *latest = Some(Latest { version, fleet: settled });
-            self.settled.fetch_add(1, Ordering::Release);
-        }
+        let Some(mut settled) = self.unsettled().map(|latest| latest.settle()) else { return };
+        let retired = {
+            let mut latest = self.lock();
+            let Some(latest) = &mut *latest else { return };
+            // Its tables are nearer to the endpoints there are now than those of before.
+            settled.catch_up(latest);
+            std::mem::replace(latest, settled)
+        };
+        self.settled.fetch_add(1, Ordering::Release);
+        *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = Some(retired.fleet().clone());
     }
 
-    /// The latest endpoints and their version. Where they have changed, whoever comes first puts the fleet together; what has
-    /// not changed is taken from the one before.
+    /// The latest fleet, if its tables are not built for exactly its endpoints.
+    fn unsettled(&self) -> Option<Latest> {
+        self.lock().as_ref().filter(|latest| !latest.fleet().is_settled()).cloned()
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.lock().as_ref().is_none_or(|latest| latest.fleet().is_settled())
+    }
+
+    /// The latest endpoints and their version. Where they have changed, whoever comes first brings the fleet up to date; what
+    /// has not changed is taken from the one before.
     fn latest(&self, plan: &Service, families: &Families) -> (u64, Arc<Fleet<Arc<Upstream>>>) {
         let set = self.live.latest();
         let mut latest = self.lock();
-        let before = latest.as_ref().map(|latest| (latest.version, &latest.fleet));
-        let fleet = match before {
-            // Another core may have built a later one meanwhile.
-            Some((version, fleet)) if version >= set.version() => return (version, fleet.clone()),
-            Some((_, fleet)) => {
-                let make = |endpoint: &LiveEndpoint| upstream(endpoint, plan, self, families);
-                fleet.succeed(successors(fleet.endpoints(), set.endpoints(), make))
+        let make = |endpoint: &LiveEndpoint| Arc::new(upstream(endpoint, plan, self, families));
+        let latest = match &mut *latest {
+            Some(latest) => {
+                // Another core may have gone on to a later one meanwhile.
+                if latest.version() < set.version() {
+                    latest.follow(set, make);
+                }
+                latest
             }
-            None => {
-                let make = |endpoint| Arc::new(upstream(endpoint, plan, self, families));
-                Fleet::new(plan.balance.clone(), set.endpoints().iter().map(make).collect())
-            }
+            none => none.insert(Latest::new(plan.balance.clone(), set, make)),
         };
-        let fleet = Arc::new(fleet);
-        *latest = Some(Latest { version: set.version(), fleet: fleet.clone() });
-        (set.version(), fleet)
+        (latest.version(), latest.fleet().clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Latest>> {
@@ -133,7 +134,7 @@ pub(crate) struct Upstreams {
 
 /// One endpoint as cores send requests to it.
 pub(crate) struct Upstream {
-    identity: Identity,
+    pub(crate) identity: Identity,
     pub(crate) endpoint: LiveEndpoint,
     pub(crate) tls: Option<TlsTarget>,
     pub(crate) metrics: EndpointMetrics,
@@ -144,6 +145,11 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn id(&self) -> EndpointId {
         self.endpoint.live.id()
+    }
+
+    /// Whether nothing has changed about the endpoint since.
+    pub(crate) fn is_of(&self, endpoint: &LiveEndpoint) -> bool {
+        Arc::ptr_eq(&self.endpoint.endpoint, &endpoint.endpoint)
     }
 }
 
@@ -188,6 +194,15 @@ impl Generation {
             service.latest(plan, &self.families);
         }
     }
+
+    /// Whether fleets wait for tables.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        !self.services.iter().all(SharedService::is_settled)
+    }
+
+    pub(crate) fn settle(&self) {
+        self.services.iter().for_each(SharedService::settle);
+    }
 }
 
 impl CoreGeneration {
@@ -195,7 +210,7 @@ impl CoreGeneration {
         let services = shared.services.iter().zip(&shared.plan.services);
         let services = services
             .map(|(service, plan)| CoreService {
-                upstreams: RefCell::new(Rc::new(upstreams(service, plan, &shared.families, rng))),
+                upstreams: RefCell::new(Rc::new(upstreams(service, plan, &shared.families, None, rng))),
                 budget: LocalBudget::new(service.state.budget.clone()),
             })
             .collect();
@@ -214,14 +229,15 @@ impl CoreGeneration {
     }
 
     /// The latest endpoints of a service: one atomic load and a comparison unless they changed.
-    pub(crate) fn upstreams(&self, service: usize, rng: &mut fastrand::Rng) -> Rc<Upstreams> {
+    pub(crate) fn upstreams(&self, service: usize, now: Moment, rng: &mut fastrand::Rng) -> Rc<Upstreams> {
         let shared = &self.shared.services[service];
         let mut latest = self.services[service].upstreams.borrow_mut();
         let is_latest = latest.version == shared.live.version()
             && latest.settled == shared.settled.load(Ordering::Acquire);
         if !is_latest {
-            *latest =
-                Rc::new(upstreams(shared, &self.shared.plan.services[service], &self.shared.families, rng));
+            let plan = &self.shared.plan.services[service];
+            let before = (&latest.balancer, now);
+            *latest = Rc::new(upstreams(shared, plan, &self.shared.families, Some(before), rng));
         }
         latest.clone()
     }
@@ -231,36 +247,16 @@ fn upstreams(
     service: &SharedService,
     plan: &Service,
     families: &Families,
+    before: Option<(&Balancer<Arc<Upstream>>, Moment)>,
     rng: &mut fastrand::Rng,
 ) -> Upstreams {
     let settled = service.settled.load(Ordering::Acquire);
     let (version, fleet) = service.latest(plan, families);
-    Upstreams { version, settled, balancer: Balancer::new(fleet, rng) }
-}
-
-/// The upstreams of a set of endpoints: those of before, and new ones where an endpoint is new or described otherwise. One
-/// set mostly differs from the next in one place, so what is the same is found by going along from both ends.
-fn successors(
-    before: &[Arc<Upstream>],
-    endpoints: &[LiveEndpoint],
-    make: impl Fn(&LiveEndpoint) -> Upstream,
-) -> Vec<Arc<Upstream>> {
-    let is_same = |(old, new): &(&Arc<Upstream>, &LiveEndpoint)| is_of(old, new);
-    let head = before.iter().zip(endpoints).take_while(is_same).count();
-    let (old, new) = (&before[head..], &endpoints[head..]);
-    let tail = old.iter().rev().zip(new.iter().rev()).take_while(is_same).count();
-    let (old, tail) = old.split_at(old.len() - tail);
-    let known: HashMap<EndpointId, &Arc<Upstream>> = old.iter().map(|old| (old.id(), old)).collect();
-    let between = new[..new.len() - tail.len()].iter().map(|new| {
-        let old = known.get(&new.live.id()).filter(|old| is_of(old, new));
-        old.map_or_else(|| Arc::new(make(new)), |old| Arc::clone(old))
-    });
-    before[..head].iter().cloned().chain(between).chain(tail.iter().cloned()).collect()
-}
-
-/// Whether nothing has changed about the endpoint since.
-fn is_of(upstream: &Upstream, endpoint: &LiveEndpoint) -> bool {
-    Arc::ptr_eq(&upstream.endpoint.endpoint, &endpoint.endpoint)
+    let balancer = match before {
+        Some((before, now)) => before.succeed(fleet, now, rng),
+        None => Balancer::new(fleet, rng),
+    };
+    Upstreams { version, settled, balancer }
 }
 
 fn upstream(live: &LiveEndpoint, plan: &Service, service: &SharedService, families: &Families) -> Upstream {

@@ -11,6 +11,7 @@ mod authenticate;
 mod core;
 mod cors;
 mod fetch_keys;
+mod fleet;
 mod forward;
 mod gateway;
 mod generation;

@@ -27,7 +27,7 @@ pub(crate) async fn ask(
     timer: &Timer,
     until: Moment,
 ) -> Option<ResponseHead> {
-    let upstreams = generation.upstreams(service, &mut core.rng.borrow_mut());
+    let upstreams = generation.upstreams(service, core.now(), &mut core.rng.borrow_mut());
     let mut tried = Tried::default();
     for _ in 0..ATTEMPTS_MAX {
         let now = core.now();

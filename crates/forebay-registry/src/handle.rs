@@ -161,7 +161,7 @@ impl Handle {
         self.apply(|registry, now| registry.suspect(now, address));
     }
 
-    /// Names of services that change from now on.
+    /// Services that change from now on, and which of their instances do.
     pub fn subscribe(&self) -> Subscription {
         self.0.subscribers.subscribe()
     }
@@ -256,7 +256,7 @@ impl Handle {
     fn tell(&self, effects: &Effects) {
         if !effects.topics.is_empty() {
             self.0.bells.ring(&effects.topics);
-            self.0.subscribers.tell(&effects.topics);
+            self.0.subscribers.tell(&effects.topics, &effects.services);
         }
         if let Some(disk) = self.0.disk.as_ref().filter(|_| effects.is_to_be_stored()) {
             disk.later.notify_one();
@@ -292,12 +292,13 @@ impl fmt::Debug for Handle {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::check::{CheckKind, CheckSpec, Status, TcpCheck};
     use crate::instance::{Declared, InstanceState, Registration, Weights};
     use crate::node::Node;
+    use crate::subscription::Changed;
 
     fn handle() -> Handle {
         Handle::new(Registry::new(Node::own("web-1", "id", "127.0.0.1")), Clock::system())
@@ -430,15 +431,24 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_hears_each_service_once() {
+    fn a_subscriber_hears_each_service_once_and_which_of_its_instances() {
         block_on(async {
             let handle = handle();
             let mut changes = handle.subscribe();
-            for port in [1, 2] {
-                let orders = Registration { port, ..instance("Orders") };
+            for (id, port) in [("o-1", 1), ("o-2", 2), ("o-1", 3)] {
+                let orders = Registration { id: Some(id.into()), port, ..instance("Orders") };
                 handle.write(|registry, now| registry.register(now, orders)).await.unwrap();
             }
-            assert_eq!(changes.next().await, BTreeSet::from(["orders".into()]));
+            let told = |ids: &[&str]| {
+                let members = ids.iter().map(|id| ("web-1".into(), (*id).into()));
+                BTreeMap::from([("orders".into(), Changed::Instances(members.collect()))])
+            };
+            assert_eq!(changes.next().await, told(&["o-1", "o-2"]));
+            handle.write(|registry, now| registry.deregister(now, "o-2")).await.unwrap();
+            assert_eq!(changes.next().await, told(&["o-2"]));
+            let maintenance = |registry: &mut Registry, now| registry.maintain(now, None, Some("disk swap"));
+            handle.write(maintenance).await.unwrap();
+            assert_eq!(changes.next().await, BTreeMap::from([("orders".into(), Changed::Everything)]));
         });
     }
 

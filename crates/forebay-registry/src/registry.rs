@@ -13,6 +13,7 @@ use crate::indexes::{Indexes, folded, folded_arc};
 use crate::instance::Instance;
 use crate::node::Node;
 use crate::services::{Member, Services};
+use crate::subscription::Changed;
 use crate::topic::Topic;
 
 /// The machine.
@@ -60,6 +61,8 @@ pub(crate) enum Due {
 pub struct Effects {
     /// Topics whose index moved, names folded.
     pub topics: BTreeSet<Topic>,
+    /// What has changed of each service among them, by folded name.
+    pub services: BTreeMap<Arc<str>, Changed>,
     /// Our own instances that are to be stored as they are now, or deleted from the store.
     pub instances: BTreeSet<Arc<str>>,
     /// Our own node is to be stored: its checks, or its maintenance.
@@ -129,7 +132,17 @@ impl Registry {
 
     /// The instances of a service, whatever its name's case, by node and id.
     pub fn instances_of(&self, service: &str) -> impl Iterator<Item = Found<'_>> {
-        self.services.members(service).filter_map(|(node, id)| self.found(node, id))
+        self.members_of(service).map(|(_, found)| found)
+    }
+
+    /// An instance anywhere.
+    pub fn member(&self, (node, id): &Member) -> Option<Found<'_>> {
+        self.found(node, id)
+    }
+
+    /// The instances of a service, each with what it is known by everywhere.
+    pub fn members_of(&self, service: &str) -> impl Iterator<Item = (&Member, Found<'_>)> {
+        self.services.members(service).filter_map(|member| Some((member, self.member(member)?)))
     }
 
     /// An instance of this node.
@@ -220,7 +233,7 @@ impl Registry {
             (old.map(|old| &old.registration), new.map(|new| &new.registration));
         let listed = self.services.change(&member, old_registration, new_registration);
         for registration in old_registration.into_iter().chain(new_registration) {
-            self.indexes.touch(Topic::Service(folded_arc(&registration.service)));
+            self.touch_member(&folded_arc(&registration.service), &member);
         }
         self.indexes.touch(Topic::Node(Arc::clone(node_key)));
         // Maintenance counts as a check, as with Consul.
@@ -246,10 +259,17 @@ impl Registry {
         let services: BTreeSet<Arc<str>> =
             node.instances.values().map(|instance| folded_arc(&instance.registration.service)).collect();
         for service in services {
+            self.effects.services.insert(Arc::clone(&service), Changed::Everything);
             self.indexes.touch(Topic::Service(service));
         }
         self.indexes.touch(Topic::Node(Arc::clone(node_key)));
         self.indexes.touch(Topic::Checks);
+    }
+
+    /// This instance of a service, by its folded name, came, went, or is otherwise.
+    pub(crate) fn touch_member(&mut self, service: &Arc<str>, member: &Member) {
+        self.effects.services.entry(Arc::clone(service)).or_default().add(member.clone());
+        self.indexes.touch(Topic::Service(Arc::clone(service)));
     }
 
     /// One of our own checks has changed.
@@ -262,7 +282,8 @@ impl Registry {
             }
             Place::Instance(id) => {
                 let Some(instance) = self.me.instances.get(id) else { return };
-                self.indexes.touch(Topic::Service(folded_arc(&instance.registration.service)));
+                let service = folded_arc(&instance.registration.service);
+                self.touch_member(&service, &(Arc::clone(&self.me_key), Arc::clone(id)));
                 self.indexes.touch(Topic::Node(Arc::clone(&self.me_key)));
                 self.indexes.touch(Topic::Checks);
                 self.effects.instances.insert(Arc::clone(id));

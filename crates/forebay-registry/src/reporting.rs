@@ -160,8 +160,9 @@ impl Registry {
     /// An instance of ours, apart from its checks, has changed in place.
     fn touch_instance(&mut self, id: &str, is_checks: bool) {
         let Some(instance) = self.me.instances.get(id) else { return };
-        self.effects.instances.insert(Arc::clone(&instance.id));
-        self.indexes.touch(Topic::Service(folded_arc(&instance.registration.service)));
+        let (id, service) = (Arc::clone(&instance.id), folded_arc(&instance.registration.service));
+        self.touch_member(&service, &(Arc::clone(&self.me_key), Arc::clone(&id)));
+        self.effects.instances.insert(id);
         self.indexes.touch(Topic::Node(Arc::clone(&self.me_key)));
         if is_checks {
             self.indexes.touch(Topic::Checks);

@@ -7,7 +7,7 @@ use crate::indexes::{folded, folded_arc};
 use crate::instance::Registration;
 
 /// An instance everywhere: the folded name of its node, and its id there.
-pub(crate) type Member = (Arc<str>, Arc<str>);
+pub type Member = (Arc<str>, Arc<str>);
 
 /// Services by folded name.
 #[derive(Clone, Debug, Default)]

@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::changes;
 use crate::cli::Configured;
+use crate::hand_over::HandOver;
 use crate::registry::{self, Registrar};
 use crate::reload;
 use crate::root::Root;
@@ -42,6 +43,8 @@ pub(crate) struct Control<'l> {
     pub(crate) admin: std::net::TcpListener,
     /// Where a registry runs.
     pub(crate) registrar: Option<Registrar>,
+    /// The same one's way to discovery.
+    pub(crate) hand_over: Option<Rc<HandOver>>,
 }
 
 /// Runs until the process is to end, and says how that went.
@@ -115,6 +118,8 @@ impl Control<'_> {
         let clock = self.surroundings.clock.clone();
         let mut machine = Machine::new(self.loaded.value.shutdown.settings());
         let mut wake_at = forebay_clock::Moment::NEVER;
+        // One at a time; the runtime waits for it in the end.
+        let mut chores = tokio::task::spawn_blocking(|| {});
         loop {
             let wait = clock.now().until(wake_at);
             let event = tokio::select! {
@@ -127,7 +132,9 @@ impl Control<'_> {
                     continue;
                 }
                 _ = look.tick() => {
-                    self.gateway.tick();
+                    if chores.is_finished() && let Some(next) = self.gateway.chores() {
+                        chores = tokio::task::spawn_blocking(next);
+                    }
                     if watch.look(&self.loaded) {
                         reload::reload(self, &mut machine, told, "a file changed").await;
                     }

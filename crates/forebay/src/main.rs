@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod control;
 mod demo;
+mod hand_over;
 mod listeners;
 mod message;
 mod registry;

@@ -1,13 +1,12 @@
-//! Runs the registry, and hands what is registered to service discovery: which state is what to the balancer, and what an
-//! instance says of itself. Refuses nothing; what cannot be an endpoint is told in the log.
+//! Opens the registry where there is to be one, and runs it: its listeners, its checks, and what it hands to service
+//! discovery. Decides nothing of what is registered.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use forebay_clock::Moment;
-use forebay_discovery::{Advertised, Discovery, Place, Pushed, PushedTarget, Resolve, Target};
+use forebay_discovery::{Place, Resolve};
 use forebay_gateway::Surroundings;
 use forebay_gateway::listener::ListenError;
 use forebay_gateway::plan::Plan;
@@ -16,13 +15,12 @@ use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
 use forebay_registry::dns::Zone;
 use forebay_registry::{
-    Found, Handle, InstanceState, Lease, NODE_LEASE, Registry, RegistryHttp, RegistrySettings, Status,
-    bind_dns, serve_dns, serve_http,
+    Handle, RegistryHttp, RegistrySettings, Subscription, bind_dns, serve_dns, serve_http,
 };
 use forebay_shutdown::{Phase, Shutdown};
-use tokio::time::interval;
 
 use crate::commands::serve::{bind, listen_message};
+use crate::hand_over::HandOver;
 use crate::message::{Message, whole};
 use crate::root::Root;
 use crate::storage::Storage;
@@ -33,6 +31,8 @@ const LABEL_MAX: usize = 63;
 /// A registry that is to run.
 pub(crate) struct Registrar {
     pub(crate) handle: Handle,
+    pub(crate) hand_over: Rc<HandOver>,
+    changes: Subscription,
     settings: RegistrySettings,
     http: TcpListener,
     dns: (UdpSocket, TcpListener),
@@ -47,11 +47,6 @@ pub(crate) fn wanted(plan: &Plan) -> impl Iterator<Item = Arc<str>> {
             _ => None,
         })
     })
-}
-
-/// Tells discovery what there is under each of those names, be it nothing.
-pub(crate) fn push_wanted(handle: &Handle, discovery: &Discovery, plan: &Plan) {
-    wanted(plan).for_each(|name| push(handle, discovery, &name, &mut BTreeSet::new()));
 }
 
 /// Why a reload cannot bring the first service that finds its endpoints in the registry.
@@ -80,10 +75,12 @@ impl Registrar {
             .map_err(|source| listen_message(&ListenError::of(settings.dns, source)))?;
         let name = settings.node.clone().unwrap_or_else(host_name);
         let handle = storage.open_registry(&name, settings.address, surroundings.clock.clone())?;
-        let mut odd = BTreeSet::new();
-        push_all(&handle, &surroundings.discovery, &mut odd, |_| true);
-        push_wanted(&handle, &surroundings.discovery, plan);
-        Ok(Some(Registrar { handle, settings, http, dns, zone }))
+        // Before all there is is told, so that no change is lost between the two.
+        let changes = handle.subscribe();
+        let hand_over = Rc::new(HandOver::new(handle.clone(), surroundings.discovery.clone()));
+        hand_over.push_all(|_| true);
+        hand_over.push_wanted(plan);
+        Ok(Some(Registrar { handle, hand_over, changes, settings, http, dns, zone }))
     }
 }
 
@@ -96,10 +93,11 @@ pub(crate) async fn run(
     surroundings: Surroundings,
 ) -> io::Result<()> {
     let shutdown = &surroundings.shutdown;
-    let Some(Registrar { handle, settings, http, dns: (udp, tcp), zone }) = registrar else {
+    let Some(registrar) = registrar else {
         stopped(shutdown).await;
         return Ok(());
     };
+    let Registrar { handle, hand_over, changes, settings, http, dns: (udp, tcp), zone } = registrar;
     let prober = RegistryProber::new(sweeper, resolver);
     tracing::info!(
         node = handle.read(|registry| registry.me().name.to_string()),
@@ -119,7 +117,7 @@ pub(crate) async fn run(
     };
     let hand_over = async {
         tokio::select! {
-            () = hand_over(&handle, &surroundings.discovery) => {}
+            () = hand_over.run(changes) => {}
             () = stopped(shutdown) => {}
         }
     };
@@ -130,116 +128,6 @@ pub(crate) async fn run(
 async fn stopped(shutdown: &Shutdown) {
     // A sender that is gone has stopped too.
     let _ = shutdown.subscribe().wait_for(|phase| *phase == Phase::Stopped).await;
-}
-
-/// Tells discovery of every change. Never ends.
-async fn hand_over(handle: &Handle, discovery: &Discovery) {
-    let mut changes = handle.subscribe();
-    let mut odd = BTreeSet::new();
-    push_all(handle, discovery, &mut odd, |_| true);
-    // What other nodes vouch for grows old when the shared store is silent, and people want to see how old.
-    let mut look = interval(NODE_LEASE);
-    loop {
-        tokio::select! {
-            changed = changes.next() => {
-                for service in changed {
-                    push(handle, discovery, &service, &mut odd);
-                }
-            }
-            _ = look.tick() => push_all(handle, discovery, &mut odd, |found| found.node.lease != Lease::Own),
-        }
-    }
-}
-
-/// Instances that can be no endpoints, each told once.
-type Odd = BTreeSet<(Arc<str>, Arc<str>)>;
-
-fn push_all(handle: &Handle, discovery: &Discovery, odd: &mut Odd, wanted: impl Fn(&Found<'_>) -> bool) {
-    let services: Vec<Arc<str>> = handle.read(|registry| {
-        let names = registry.services().map(|(name, _)| Arc::clone(name));
-        names.filter(|name| registry.instances_of(name).any(|found| wanted(&found))).collect()
-    });
-    services.iter().for_each(|service| push(handle, discovery, service, odd));
-}
-
-fn push(handle: &Handle, discovery: &Discovery, service: &Arc<str>, odd: &mut Odd) {
-    let now = handle.clock().now();
-    let pushed = handle.read(|registry| pushed(registry, service, now, odd));
-    discovery.push(service, pushed);
-}
-
-/// All that is registered under a name, as discovery takes it.
-fn pushed(registry: &Registry, service: &Arc<str>, now: Moment, odd: &mut Odd) -> Pushed {
-    let mut confirmed = now;
-    let mut targets = Vec::new();
-    for found in registry.instances_of(service) {
-        if found.node.lease != Lease::Own {
-            confirmed = confirmed.min(found.node.confirmed.unwrap_or(Moment::START));
-        }
-        let key = (Arc::clone(service), Arc::clone(&found.instance.id));
-        match target(&found) {
-            Some(target) => {
-                odd.remove(&key);
-                targets.push(PushedTarget { target, advertised: advertised(&found) });
-            }
-            None => {
-                if odd.insert(key) {
-                    tracing::warn!(
-                        service = &**service,
-                        instance = &*found.instance.id,
-                        address = found.address(),
-                        port = found.instance.registration.port,
-                        "instance gets no requests: register it with an IP address and a port"
-                    );
-                }
-            }
-        }
-    }
-    let is_old = confirmed.until(now) > NODE_LEASE;
-    let failure = is_old.then(|| "the store that nodes share has not been heard from".into());
-    // Other services' instances stay where they are; of this one's, those that are gone are told of when they are back.
-    let ids: BTreeSet<Arc<str>> =
-        registry.instances_of(service).map(|found| Arc::clone(&found.instance.id)).collect();
-    odd.retain(|(other, id)| other != service || ids.contains(id));
-    Pushed { targets, confirmed, failure }
-}
-
-/// Where an instance is, and its share by how it is.
-fn target(found: &Found<'_>) -> Option<Target> {
-    let registration = &found.instance.registration;
-    let address: IpAddr = found.address().parse().ok()?;
-    if registration.port == 0 {
-        return None;
-    }
-    let text = |key: &str| registration.meta.get(key).filter(|text| !text.is_empty());
-    let weight = match found.status() {
-        Status::Warning => registration.weights.warning,
-        _ => registration.weights.passing,
-    };
-    Some(Target {
-        zone: text("zone").map(|zone| (&**zone).into()),
-        version: text("version").map(|version| (&**version).into()),
-        weight: weight.max(1),
-        ..Target::new(SocketAddr::new(address, registration.port))
-    })
-}
-
-fn advertised(found: &Found<'_>) -> Advertised {
-    match found.state() {
-        InstanceState::Ready
-            if found.status() == Status::Warning && found.instance.registration.weights.warning == 0 =>
-        {
-            Advertised::Critical { reason: "a check warns, and its weight is 0 then".into() }
-        }
-        InstanceState::Ready => Advertised::Ready,
-        InstanceState::Critical => {
-            let reason = found.why().unwrap_or_else(|| "critical".into());
-            Advertised::Critical { reason: reason.into() }
-        }
-        InstanceState::Starting => Advertised::Starting,
-        InstanceState::Draining => Advertised::Draining,
-        InstanceState::Maintenance => Advertised::Maintenance,
-    }
 }
 
 /// The machine's name as one label in DNS.

@@ -34,13 +34,12 @@ pub(crate) async fn reload(
             return reject(told, why, text.clone(), text);
         }
     };
-    let registry = control.storage.registry().cloned();
-    match (registry::wanted(&plan).next(), &registry) {
+    match (registry::wanted(&plan).next(), &control.hand_over) {
         (Some(service), None) => {
             let text = registry::late(&service).text();
             return reject(told, why, text.clone(), text);
         }
-        (_, Some(registry)) => registry::push_wanted(registry, &control.surroundings.discovery, &plan),
+        (_, Some(hand_over)) => hand_over.push_wanted(&plan),
         (None, None) => {}
     }
     if let Err(message) = control.storage.open_for(&plan) {

@@ -74,11 +74,6 @@ impl Storage {
         Ok(())
     }
 
-    /// The registry, if one was opened.
-    pub(crate) fn registry(&self) -> Option<&Handle> {
-        self.registry.as_ref()
-    }
-
     /// Opens what the registry keeps, and gives it with all that was registered before the restart.
     pub(crate) fn open_registry(
         &mut self,

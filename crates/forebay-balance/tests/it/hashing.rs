@@ -107,7 +107,7 @@ proptest! {
         let next = first.succeed(rest());
         prop_assert!(!next.is_settled());
         prop_assert!(next.succeed(all()).is_settled());
-        let settled = next.resettle(rest());
+        let settled = next.resettle();
         prop_assert!(settled.is_settled());
 
         let before = owners(&mut Bench::on(first, 1));

@@ -9,6 +9,7 @@ use forebay_clock::Moment;
 use super::{Catalog, Service, Supply, Watch};
 use crate::change::Change;
 use crate::endpoint::{Endpoint, Identity};
+use crate::endpoints::Endpoints;
 use crate::health::{Health, HealthCheck, HealthMachine};
 use crate::live::{EndpointId, LiveState};
 use crate::merge::merge;
@@ -45,7 +46,7 @@ impl Catalog {
     }
 
     /// Gives each endpoint the state that its identity had before, or a new one; forgets those that are gone.
-    fn adopt(&mut self, now: Moment, latest: &EndpointSet, endpoints: Vec<Endpoint>) -> Vec<LiveEndpoint> {
+    fn adopt(&mut self, now: Moment, latest: &EndpointSet, endpoints: Vec<Endpoint>) -> Endpoints {
         let mut old: HashMap<Identity, &LiveEndpoint> =
             latest.endpoints().iter().map(|e| (e.endpoint.identity(), e)).collect();
         let adopted = endpoints.into_iter().map(|endpoint| match old.remove(&endpoint.identity()) {
@@ -65,14 +66,14 @@ impl Catalog {
     }
 
     /// Has each endpoint stand as its source says.
-    fn advertise(&mut self, now: Moment, name: &str, endpoints: &[LiveEndpoint], runs: &[Range<usize>]) {
+    fn advertise(&mut self, now: Moment, name: &str, endpoints: &Endpoints, runs: &[Range<usize>]) {
         let Some(Service { supplies, .. }) = self.services.get(name) else { return };
         for (supply, run) in supplies.iter().zip(runs) {
             let listing = match supply {
                 Supply::Pushed(name) => self.listings.get(name).map(|listed| &listed.listing),
                 _ => None,
             };
-            for LiveEndpoint { endpoint, live } in &endpoints[run.clone()] {
+            for LiveEndpoint { endpoint, live } in endpoints.range(run.clone()) {
                 let pushed = listing.and_then(|listing| listing.endpoint(endpoint.address));
                 let word = pushed.map(|pushed| &pushed.advertised);
                 if live.advertise(now, word) {

@@ -9,6 +9,7 @@ use forebay_clock::Moment;
 use super::{Catalog, Listed, Service, Supply};
 use crate::change::{Change, is_turn};
 use crate::endpoint::Endpoint;
+use crate::endpoints::Endpoints;
 use crate::merge::ENDPOINTS_MAX;
 use crate::pushed::{Advertised, Listing, Pushed, PushedChange, Shift, UNCLAIMED_MAX};
 use crate::service::{EndpointSet, LiveEndpoint};
@@ -95,16 +96,16 @@ impl Catalog {
             return false;
         }
         if addresses.is_empty() {
-            let ours = &set.endpoints()[service.runs[place].clone()];
-            shifts.iter().for_each(|shift| self.advertise_one(now, listed, ours, shift.address()));
+            let (endpoints, run) = (set.endpoints(), &service.runs[place].clone());
+            shifts.iter().for_each(|shift| self.advertise_one(now, listed, endpoints, run, shift.address()));
             return true;
         }
-        let mut draft = Draft { endpoints: set.endpoints().to_vec(), run: service.runs[place].clone() };
+        let mut draft = Draft { endpoints: set.endpoints().clone(), run: service.runs[place].clone() };
         for &address in &addresses {
             self.splice(now, name, place, listed, &mut draft, address);
         }
         for shift in shifts {
-            self.advertise_one(now, listed, draft.ours(), shift.address());
+            self.advertise_one(now, listed, &draft.endpoints, &draft.run, shift.address());
         }
         self.put_in_force(now, name, place, draft, &addresses);
         true
@@ -119,8 +120,7 @@ impl Catalog {
                 *other != place && source.tls == service.definition.sources[place].tls
             })
             .map(|(_, (_, supply))| supply);
-        let ours = &set.endpoints()[service.runs[place].clone()];
-        let is_new = |address: &&SocketAddr| find(ours, **address).is_err();
+        let is_new = |address: &&SocketAddr| find(set.endpoints(), &service.runs[place], **address).is_err();
         let newcomers = addresses.iter().filter(is_new).count();
         let has_room = set.left_out() == 0 && set.endpoints().len() + newcomers <= ENDPOINTS_MAX;
         has_room && others.all(|supply| addresses.iter().all(|address| !self.supplies(supply, *address)))
@@ -148,32 +148,40 @@ impl Catalog {
         draft: &mut Draft,
         address: SocketAddr,
     ) {
-        let found = find(draft.ours(), address);
+        let found = find(&draft.endpoints, &draft.run, address);
         let source = self.services.get(name).map(|service| &service.definition.sources[place]);
         let pushed = self.listings.get(listed).and_then(|listed| listed.listing.endpoint(address));
         let endpoint = source.zip(pushed).map(|(source, pushed)| Endpoint::new(name, source, &pushed.target));
         match (found, endpoint) {
             (Ok(at), Some(endpoint)) => {
-                draft.endpoints[draft.run.start + at].endpoint = Arc::new(endpoint);
+                let live = Arc::clone(&draft.endpoints[at].live);
+                draft.endpoints.replace(at, LiveEndpoint { endpoint: Arc::new(endpoint), live });
             }
             (Ok(at), None) => {
-                let gone = draft.endpoints.remove(draft.run.start + at);
+                let gone = draft.endpoints.remove(at);
                 draft.run.end -= 1;
                 self.unwatch(&gone.live);
             }
             (Err(at), Some(endpoint)) => {
                 let newcomer = self.newcomer(now, endpoint);
-                draft.endpoints.insert(draft.run.start + at, newcomer);
+                draft.endpoints.insert(at, newcomer);
                 draft.run.end += 1;
             }
             (Err(_), None) => {}
         }
     }
 
-    fn advertise_one(&mut self, now: Moment, listed: &str, ours: &[LiveEndpoint], address: SocketAddr) {
+    fn advertise_one(
+        &mut self,
+        now: Moment,
+        listed: &str,
+        endpoints: &Endpoints,
+        run: &Range<usize>,
+        address: SocketAddr,
+    ) {
         // Not ours: a source before this one has the address too, and its word counts.
-        let Ok(at) = find(ours, address) else { return };
-        let LiveEndpoint { endpoint, live } = &ours[at];
+        let Ok(at) = find(endpoints, run, address) else { return };
+        let LiveEndpoint { endpoint, live } = &endpoints[at];
         let pushed = self.listings.get(listed).and_then(|listed| listed.listing.endpoint(address));
         let word = pushed.map(|pushed| &pushed.advertised);
         if live.advertise(now, word) {
@@ -198,8 +206,8 @@ impl Catalog {
             *run = moved(run.start)..moved(run.end);
         }
         for address in addresses {
-            if let Ok(at) = find(draft.ours(), *address) {
-                self.watch(now, &draft.ours()[at], check.as_ref());
+            if let Ok(at) = find(&draft.endpoints, &draft.run, *address) {
+                self.watch(now, &draft.endpoints[at], check.as_ref());
             }
         }
         live.publish(EndpointSet::new(live.version() + 1, draft.endpoints, 0));
@@ -209,19 +217,13 @@ impl Catalog {
 
 /// A set in the making, and which of its endpoints the source at hand gave.
 struct Draft {
-    endpoints: Vec<LiveEndpoint>,
+    endpoints: Endpoints,
     run: Range<usize>,
 }
 
-impl Draft {
-    fn ours(&self) -> &[LiveEndpoint] {
-        &self.endpoints[self.run.clone()]
-    }
-}
-
 /// Among endpoints that a registry gave, which come in the order of their addresses.
-fn find(ours: &[LiveEndpoint], address: SocketAddr) -> Result<usize, usize> {
-    ours.binary_search_by_key(&address, |ours| ours.endpoint.address)
+fn find(endpoints: &Endpoints, run: &Range<usize>, address: SocketAddr) -> Result<usize, usize> {
+    endpoints.search(run.clone(), |other| other.endpoint.address.cmp(&address))
 }
 
 fn is_pushed(supply: &Supply, listed: &Arc<str>) -> bool {

@@ -394,7 +394,7 @@ proptest! {
             prop_assert!(after.endpoints().iter().map(|e| &*e.endpoint).eq(&afresh.endpoints));
             prop_assert_eq!(&catalogued.runs, &afresh.runs);
             for (supply, run) in catalogued.supplies.iter().zip(&catalogued.runs) {
-                for endpoint in &after.endpoints()[run.clone()] {
+                for endpoint in after.endpoints().range(run.clone()) {
                     let critical = match supply {
                         Supply::Pushed(name) => catalog.listings[name]
                             .listing

@@ -11,6 +11,7 @@ use crate::check::{CheckKind, CheckSpec, Status, TcpCheck};
 use crate::instance::{Declared, Registration};
 use crate::node::Lease;
 use crate::probing::ProbeAnswer;
+use crate::subscription::Changed;
 
 const SERVICES: [&str; 3] = ["orders", "Orders", "payments"];
 const STATUSES: [Status; 3] = [Status::Passing, Status::Warning, Status::Critical];
@@ -192,6 +193,28 @@ fn topics() -> Vec<Topic> {
     topics
 }
 
+/// What discovery would make of each instance of each service.
+fn members(registry: &Registry) -> HashMap<(Arc<str>, Member), String> {
+    let services = registry.services.iter().map(|(name, _)| folded_arc(name));
+    let members = services.flat_map(|service| {
+        registry
+            .members_of(&service.clone())
+            .map(move |(member, found)| {
+                let registration = &found.instance.registration;
+                let seen = (
+                    found.state(),
+                    found.status(),
+                    found.address(),
+                    registration.port,
+                    &registration.weights,
+                );
+                ((Arc::clone(&service), member.clone()), format!("{seen:?} {:?}", registration.meta))
+            })
+            .collect::<Vec<_>>()
+    });
+    members.collect()
+}
+
 proptest! {
     #[test]
     fn an_index_moves_when_what_it_covers_changes_and_only_then(acts in proptest::collection::vec(act(), 1..60)) {
@@ -222,6 +245,26 @@ proptest! {
                 } else if stood_alone && registry.awaited(&topic) == topic && !had_untold {
                     prop_assert_eq!(new_index, index, "{:?} changed nothing of {:?}: {}", act, topic, is);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn instances_that_change_are_told_by_name(acts in proptest::collection::vec(act(), 1..60)) {
+        let (mut registry, mut now, mut rng) = (registry(), at(0), fastrand::Rng::with_seed(1));
+        for act in &acts {
+            let before = members(&registry);
+            perform(&mut registry, &mut now, &mut rng, act);
+            let after = members(&registry);
+            let effects = registry.take_effects();
+            for key in before.keys().chain(after.keys()).filter(|key| before.get(*key) != after.get(*key)) {
+                let (service, member) = key;
+                let told = match effects.services.get(service) {
+                    Some(Changed::Instances(members)) => members.contains(member),
+                    Some(Changed::Everything) => true,
+                    None => false,
+                };
+                prop_assert!(told, "{act:?} changed {member:?} of {service} in silence");
             }
         }
     }

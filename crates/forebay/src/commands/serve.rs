@@ -84,6 +84,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         storage,
         log: &log,
         admin,
+        hand_over: registrar.as_ref().map(|registrar| registrar.hand_over.clone()),
         registrar,
     };
     let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
