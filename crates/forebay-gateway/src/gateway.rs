@@ -12,6 +12,7 @@ use forebay_clock::Clock;
 use forebay_cors::DeniedCalls;
 use forebay_discovery::{Definitions, Discovery};
 use forebay_http::date::DateCache;
+use forebay_http::listening::Broken;
 use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
 use forebay_idempotency::Keys;
@@ -20,7 +21,7 @@ use forebay_telemetry::TelemetryError;
 use forebay_telemetry::access::AccessLog;
 use forebay_telemetry::metrics::{Desc, Registry};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::core::Core;
 use crate::cors::SharedCors;
@@ -116,6 +117,7 @@ pub struct Gateway {
     current: Mutex<Arc<Generation>>,
     ports: Mutex<ServicePorts>,
     mailboxes: Arc<[mpsc::Sender<Message>]>,
+    broken: watch::Receiver<Option<Arc<Broken>>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -140,6 +142,8 @@ impl Gateway {
         let mailboxes: Arc<[_]> = mailboxes.into();
         let loads: Arc<[AtomicUsize]> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
         let closing = Arc::new(AtomicBool::new(false));
+        let (tell_broken, broken) = watch::channel(None);
+        let tell_broken = Arc::new(tell_broken);
         let mut threads = Vec::new();
         for (index, mailbox) in inboxes.into_iter().enumerate() {
             let front = listeners.iter().map(|listener| Ok((listener.try_clone()?, Role::Front)));
@@ -153,6 +157,7 @@ impl Gateway {
                 loads: loads.clone(),
                 phases: surroundings.shutdown.subscribe(),
                 closing: closing.clone(),
+                broken: tell_broken.clone(),
                 connections: families.connections("gateway"),
                 local_connections: families.connections("service-port"),
             };
@@ -172,6 +177,7 @@ impl Gateway {
             current: Mutex::new(generation),
             ports: Mutex::new(ports),
             mailboxes,
+            broken,
             threads,
         })
     }
@@ -219,6 +225,19 @@ impl Gateway {
     pub fn denied_calls(&self) -> impl Fn() -> Vec<(Arc<str>, DeniedCalls)> + use<> {
         let kept = self.kept.clone();
         move || kept.lock().unwrap_or_else(PoisonError::into_inner).denied_calls()
+    }
+
+    /// Waits until a listener breaks; for ever while none does.
+    pub fn broken(&self) -> impl Future<Output = Arc<Broken>> + use<> {
+        let mut broken = self.broken.clone();
+        async move {
+            let told = broken.wait_for(Option::is_some).await.ok().and_then(|told| (*told).clone());
+            match told {
+                Some(broken) => broken,
+                // The cores have stopped.
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// The way in for Forebay's own requests.
