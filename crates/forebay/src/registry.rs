@@ -22,7 +22,7 @@ use forebay_registry::{
 use forebay_shutdown::{Phase, Shutdown};
 use tokio::time::interval;
 
-use crate::commands::serve::{bind, listen_message};
+use crate::commands::serve::{bind, listen_message, listener_failed};
 use crate::message::{Message, whole};
 use crate::root::Root;
 use crate::storage::Storage;
@@ -94,7 +94,7 @@ pub(crate) async fn run(
     resolver: &impl Resolve,
     core: ServerCore,
     surroundings: Surroundings,
-) -> io::Result<()> {
+) -> Result<(), Message> {
     let shutdown = &surroundings.shutdown;
     let Some(Registrar { handle, settings, http, dns: (udp, tcp), zone }) = registrar else {
         stopped(shutdown).await;
@@ -103,16 +103,18 @@ pub(crate) async fn run(
     let prober = RegistryProber::new(sweeper, resolver);
     tracing::info!(
         node = handle.read(|registry| registry.me().name.to_string()),
-        http = http.local_addr()?.to_string(),
-        dns = udp.local_addr()?.to_string(),
+        http = local(http.local_addr()),
+        dns = local(udp.local_addr()),
         "the registry serves"
     );
     let (metrics, rng) = (&surroundings.registry, fastrand::Rng::new());
     let api = RegistryHttp::new(handle.clone(), &settings.datacenter, shutdown.clone(), metrics, rng);
     let listeners = async {
+        let http = serve_http(http, api, core);
+        let dns = serve_dns(udp, tcp, handle.clone(), zone, stopped(shutdown));
         tokio::try_join!(
-            serve_http(http, api, core),
-            serve_dns(udp, tcp, handle.clone(), zone, stopped(shutdown)),
+            async { http.await.map_err(|error| listener_failed("the registry's HTTP listener", &error)) },
+            async { dns.await.map_err(|error| listener_failed("the registry's DNS listener", &error)) },
         )
         .map(drop)
     };
@@ -123,7 +125,14 @@ pub(crate) async fn run(
         }
     };
     let work = handle.clone().run(&prober, stopped(shutdown));
-    tokio::join!(listeners, work, hand_over).0
+    // A listener that fails is told at once; the rest goes on until the process has stopped.
+    let rest = async { tokio::join!(work, hand_over) };
+    tokio::try_join!(listeners, async { Ok(rest.await) }).map(drop)
+}
+
+/// An address as the log tells it.
+fn local(address: io::Result<SocketAddr>) -> String {
+    address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
 }
 
 async fn stopped(shutdown: &Shutdown) {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use forebay_auth::{Method, Question, Verdict as Known};
+use forebay_config::Disk;
 use forebay_gateway::plan::{Answer, Plan, Service};
 use forebay_gateway::stage::{Role, Verdict, decide};
 use forebay_http::framing;
@@ -82,7 +83,7 @@ fn explain_key(key: &str, configured: &Configured) -> ExitCode {
 }
 
 fn explain_request(arguments: &RequestArguments) -> ExitCode {
-    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured) else {
+    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured, &Disk) else {
         return exit::bad_configuration();
     };
     let head = match request_head(arguments) {

@@ -143,7 +143,7 @@ impl Drop for Serving {
     }
 }
 
-fn ask(address: SocketAddr, request: &str) -> (u16, String) {
+pub(super) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     let mut wire = Wire::plain(TcpStream::connect(address).unwrap()).unwrap();
     wire.send(request).unwrap();
     let answer = wire.response().unwrap();
