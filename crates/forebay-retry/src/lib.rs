@@ -61,7 +61,7 @@ mod interleave;
 pub use asked::{ATTEMPT_FIELD, Nesting, retry_after};
 pub use attempt::{Attempt, Ending, is_idempotent};
 pub use backoff::{Backoff, Jitter};
-pub use breaker::{Breaker, BreakerSettings, Pass, Refused, is_failure};
+pub use breaker::{Breaker, BreakerSettings, BreakerStanding, Pass, Refused, is_failure};
 pub use budget::{Budget, BudgetSettings, LocalBudget};
 pub use circuit::{Circuit, Opening};
 pub use concurrency::{Concurrency, Permit, Shed, Told};
