@@ -125,6 +125,16 @@ pub fn check_auth(
             .note("names are checked at the start so that no request has to find out")
             .help(format!("{known}\"{NOBODY}\" lets everybody in"));
     }
+    check_subjects(policies, gateway, routes, check);
+}
+
+/// Reports routes whose keys belong to subjects that nobody has.
+fn check_subjects(
+    policies: &BTreeMap<Name, AuthSettings>,
+    gateway: &GatewaySettings,
+    routes: &[Spanned<RouteSettings>],
+    check: &mut Check<'_, '_>,
+) {
     for route in routes {
         let by_subject = route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject());
         let named = route.auth.as_ref().or(gateway.auth.as_ref());
@@ -136,6 +146,25 @@ pub fn check_auth(
                 )
                 .note("every request with an Idempotency-Key would be refused")
                 .help("add `auth = \"…\"`, or choose another `scope`");
+        }
+        let policy = named.and_then(|name| Some((name, policies.get(&name.value)?.forward.as_ref()?)));
+        let nameless = policy.filter(|(_, forward)| by_subject && forward.subject.is_none());
+        if let Some((name, forward)) = nameless {
+            let service = &forward.service;
+            check
+                .error_at(
+                    route.pattern.origin,
+                    format!("`idempotency` tells callers apart by subject, and [auth.{name}] names none"),
+                )
+                .note(format!(
+                    "service {service} says whether a caller may, and without `subject` nobody asks it who that is: \
+                     every request with an Idempotency-Key would be refused"
+                ))
+                .help(format!(
+                    "name the field of its answer that says who calls, for example \
+                     [auth.{name}] forward = {{ service = \"{service}\", subject = \"x-auth-user\" }}"
+                ))
+                .help("or choose another `scope`, for example \"header:X-Api-Key\"");
         }
     }
 }

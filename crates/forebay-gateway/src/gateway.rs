@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use forebay_clock::Clock;
+use forebay_clock::{Clock, Moment};
 use forebay_cors::DeniedCalls;
 use forebay_discovery::{Definitions, Discovery};
 use forebay_http::date::DateCache;
@@ -27,7 +27,7 @@ use crate::core::Core;
 use crate::cors::SharedCors;
 use crate::generation::{Generation, SharedAuth, SharedService};
 use crate::internal::WayIn;
-use crate::kept::Kept;
+use crate::kept::{Kept, Sparing};
 use crate::listener::ListenError;
 use crate::passwords::Passwords;
 use crate::plan::Plan;
@@ -227,6 +227,12 @@ impl Gateway {
         move || kept.lock().unwrap_or_else(PoisonError::into_inner).denied_calls()
     }
 
+    /// Says, whenever it is asked, how each service is spared.
+    pub fn sparings(&self) -> impl Fn(Moment) -> Vec<Sparing> + use<> {
+        let kept = self.kept.clone();
+        move |now| kept.lock().unwrap_or_else(PoisonError::into_inner).sparings(now)
+    }
+
     /// Waits until a listener breaks; for ever while none does.
     pub fn broken(&self) -> impl Future<Output = Arc<Broken>> + use<> {
         let mut broken = self.broken.clone();
@@ -318,8 +324,12 @@ fn generation(
     let cors = cors.collect();
     let live = surroundings.sources.apply(&plan, now);
     let auth = plan.auth.iter().zip(live);
-    let auth =
-        auth.map(|(auth, live)| SharedAuth { metrics: families.auth(&auth.policy.name), live }).collect();
+    let auth = auth.map(|(auth, live)| SharedAuth {
+        metrics: families.auth(&auth.policy.name),
+        live,
+        silences: Default::default(),
+    });
+    let auth = auth.collect();
     let generation = Generation { number, plan, services, routes, cors, auth, families: families.clone() };
     generation.prepare();
     generation
