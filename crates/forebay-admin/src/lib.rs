@@ -28,6 +28,8 @@
 //!     configuration: Box::new(|| Effective(Vec::new())), // `Loaded::effective_redacted` of the one in force
 //!     generation: Box::new(move || GenerationStatus { number: 1, since, last_reload: None }),
 //!     denied: Box::new(Vec::new),
+//!     sparings: Box::new(Vec::new),
+//!     auth: Box::new(Vec::new),
 //!     checks: vec![("state directory", Box::new(|| Ok("held".to_owned())))],
 //! };
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
@@ -63,6 +65,7 @@ mod routes;
 mod serve;
 mod services;
 mod settings;
+mod sparing;
 mod state;
 mod table;
 mod telemetry;
@@ -70,4 +73,4 @@ mod telemetry;
 pub use admin::Admin;
 pub use serve::{CONNECTIONS_MAX, serve_admin};
 pub use settings::AdminSettings;
-pub use state::{AdminState, Denied, GenerationStatus, ReadinessCheck, Reload};
+pub use state::{AdminState, AuthMaterial, Denied, GenerationStatus, ReadinessCheck, Reload, Sparing};

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use forebay_admin::{AdminState, Denied, GenerationStatus, Reload};
+use forebay_admin::{AdminState, AuthMaterial, Denied, GenerationStatus, Reload, Sparing};
 use forebay_config::{Effective, Loaded};
 use forebay_cors::DeniedCall;
+use forebay_gateway::sources::SourceReport;
 use forebay_gateway::{Gateway, Surroundings};
 
 use crate::root::Root;
@@ -51,9 +52,35 @@ impl Told {
             configuration: Box::new(move || effective.borrow().effective.clone()),
             generation: Box::new(move || generation.borrow().generation.clone()),
             denied: denied(gateway),
+            sparings: sparings(gateway, surroundings),
+            auth: auth(surroundings),
             checks: Vec::new(),
         }
     }
+}
+
+fn sparings(gateway: &Gateway, surroundings: &Surroundings) -> Box<dyn Fn() -> Vec<Sparing>> {
+    let (sparings, clock) = (gateway.sparings(), surroundings.clock.clone());
+    Box::new(move || {
+        let sparing = |sparing: forebay_gateway::Sparing| {
+            let forebay_gateway::Sparing { service, breaker, concurrency, retries } = sparing;
+            Sparing { service: service.to_string(), breaker, concurrency, retries }
+        };
+        sparings(clock.now()).into_iter().map(sparing).collect()
+    })
+}
+
+fn auth(surroundings: &Surroundings) -> Box<dyn Fn() -> Vec<AuthMaterial>> {
+    let (sources, clock) = (surroundings.sources.clone(), surroundings.clock.clone());
+    Box::new(move || {
+        let material = |SourceReport { policy, age, is_usable, failing }| AuthMaterial {
+            policy: policy.to_string(),
+            age,
+            is_usable,
+            failing: failing.map(|(since, why)| (since, why.into_string())),
+        };
+        sources.reports(clock.now()).into_iter().map(material).collect()
+    })
 }
 
 fn denied(gateway: &Gateway) -> Box<dyn Fn() -> Vec<Denied>> {
