@@ -150,14 +150,17 @@ pub(crate) struct OriginText {
     bytes: [u8; ORIGIN_BYTES_MAX],
 }
 
-impl OriginText {
-    /// Nothing for a longer text, which no policy allows.
-    pub(crate) fn new(origin: &[u8]) -> Option<OriginText> {
-        let mut bytes = [0; ORIGIN_BYTES_MAX];
-        bytes.get_mut(..origin.len())?.copy_from_slice(origin);
-        Some(OriginText { len: origin.len() as u16, bytes })
+impl Granted {
+    /// Nobody for a longer text, which no policy allows.
+    pub(crate) fn covered(origin: &[u8]) -> Granted {
+        let mut text = OriginText { len: origin.len() as u16, bytes: [0; ORIGIN_BYTES_MAX] };
+        let Some(bytes) = text.bytes.get_mut(..origin.len()) else { return Granted::Nobody };
+        bytes.copy_from_slice(origin);
+        Granted::Covered(text)
     }
+}
 
+impl OriginText {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }

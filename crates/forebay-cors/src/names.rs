@@ -55,20 +55,24 @@ pub struct ResponseHeader(pub(crate) Box<str>);
 
 /// Whether this is a token (RFC 9110 §5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&byte| TOKEN_BYTES[usize::from(byte)])
+    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    TOKEN_BYTES[usize::from(byte)]
 }
 
 static TOKEN_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = is_token_byte(byte as u8);
+        table[byte] = may_be_in_token(byte as u8);
         byte += 1;
     }
     table
 };
 
-const fn is_token_byte(byte: u8) -> bool {
+const fn may_be_in_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

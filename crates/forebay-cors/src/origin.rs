@@ -8,10 +8,14 @@ use forebay_config::{Node, Reader, Shape, Value};
 
 /// The longest host name of DNS in presentation form (RFC 1035 §2.3.4).
 const HOST_BYTES_MAX: usize = 253;
+/// The longest label of a host name (RFC 1035 §2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
 /// The longest scheme; those of extensions and app shells have a dozen letters or two.
-const SCHEME_BYTES_MAX: usize = 32;
+pub(crate) const SCHEME_BYTES_MAX: usize = 32;
+/// The longest port: 65535.
+pub(crate) const PORT_BYTES_MAX: usize = 5;
 /// The longest origin that can be allowed: scheme, `://`, host, `:65535`. Longer ones are refused unread.
-pub const ORIGIN_BYTES_MAX: usize = SCHEME_BYTES_MAX + 3 + HOST_BYTES_MAX + 6;
+pub const ORIGIN_BYTES_MAX: usize = SCHEME_BYTES_MAX + 3 + HOST_BYTES_MAX + 1 + PORT_BYTES_MAX;
 
 /// One entry of a policy's `origins`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -212,21 +216,41 @@ fn canonical_address(host: &str) -> Option<Result<String, ()>> {
 
 /// Whether these are labels as an origin has them. Underscores occur in practice.
 pub(crate) fn is_name(host: &[u8]) -> bool {
-    let mut label = 0;
+    // Without a branch per byte. The ends count as dots, so that every empty label is two dots that touch.
+    let (mut seen, mut touching, mut before) = (0, 0, DOT);
     for &byte in host {
-        label = match byte {
-            b'.' if label == 0 => return false,
-            b'.' => 0,
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' if label < 63 => label + 1,
-            _ => return false,
-        };
+        let class = HOST_BYTES[usize::from(byte)];
+        seen |= class;
+        touching |= before & class;
+        before = class;
     }
-    label > 0
+    let labels_are_short = || match host.len() {
+        0..=LABEL_BYTES_MAX => true,
+        _ => host.split(|&byte| byte == b'.').all(|label| label.len() <= LABEL_BYTES_MAX),
+    };
+    seen & ODD == 0 && (touching | before) & DOT == 0 && labels_are_short()
 }
+
+/// What a byte is in a host name: part of a label (0), between labels, or in none.
+static HOST_BYTES: [u8; 256] = {
+    let mut table = [ODD; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => 0,
+            b'.' => DOT,
+            _ => ODD,
+        };
+        byte += 1;
+    }
+    table
+};
+const DOT: u8 = 1;
+const ODD: u8 = 2;
 
 /// Whether this is a port as an origin has it: a number without leading zero that is not the scheme's own.
 pub(crate) fn is_port(scheme: &[u8], port: &[u8]) -> bool {
-    let digits = !port.is_empty() && port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let digits = !port.is_empty() && port.len() <= PORT_BYTES_MAX && port.iter().all(u8::is_ascii_digit);
     if !digits || port[0] == b'0' {
         return false;
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::origin::{self, ORIGIN_BYTES_MAX, OriginPattern, Port, Site};
+use crate::origin::{self, ORIGIN_BYTES_MAX, OriginPattern, PORT_BYTES_MAX, Port, SCHEME_BYTES_MAX, Site};
 
 /// Whom a request's `Origin` turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(crate) struct Origins {
     any_port: HashMap<Box<[u8]>, (), Hashed>,
     /// Under a host, the ways in which its subdomains are allowed.
     below: HashMap<Box<[u8]>, Vec<Below>, Hashed>,
-    /// Bit n: some host of `below` has n labels. A host name has 127 at most.
-    depths: u128,
+    /// How long the hosts of `below` are, each length once.
+    lengths: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -51,8 +51,11 @@ impl Origins {
         if let Some(exact) = site.exact() {
             self.add_exact(exact);
         } else if site.subdomains {
-            let labels = site.host.split('.').count();
-            self.depths |= 1 << labels.min(127);
+            // A host is no longer than DNS has them (`HOST_BYTES_MAX`).
+            let length = site.host.len() as u8;
+            if !self.lengths.contains(&length) {
+                self.lengths.push(length);
+            }
             let below = Below { scheme: site.scheme.as_bytes().into(), port: site.port };
             self.below.entry(site.host.as_bytes().into()).or_default().push(below);
         } else {
@@ -106,22 +109,14 @@ impl Origins {
         !self.any_port.is_empty() && self.any_port.contains_key(&origin[..without_port])
     }
 
-    /// Looks at the ends of the host that have as many labels as some entry.
+    /// Looks at the ends of the host that are as long as some entry, and behind a dot.
     fn is_below(&self, &Parts { scheme, host, port }: &Parts<'_>) -> bool {
-        let mut left = self.depths >> 1;
-        for dot in memchr::memrchr_iter(b'.', host) {
-            if left == 0 {
-                return false;
-            }
-            if left & 1 == 1 {
-                let below = self.below.get(&host[dot + 1..]);
-                if below.is_some_and(|below| below.iter().any(|below| below.covers(scheme, port))) {
-                    return true;
-                }
-            }
-            left >>= 1;
-        }
-        false
+        self.lengths.iter().any(|&length| {
+            let Some(start) = host.len().checked_sub(length.into()) else { return false };
+            let (subdomain, end) = host.split_at(start);
+            let covers = |below: &Vec<Below>| below.iter().any(|below| below.covers(scheme, port));
+            subdomain.last() == Some(&b'.') && self.below.get(end).is_some_and(covers)
+        })
     }
 }
 
@@ -150,17 +145,26 @@ struct Parts<'o> {
 impl Parts<'_> {
     /// Nothing for what cannot be one, `null` included.
     fn of(origin: &[u8]) -> Option<Parts<'_>> {
-        let colon = memchr::memchr(b':', origin)?;
-        let (scheme, rest) = (&origin[..colon], origin[colon..].strip_prefix(b"://")?);
-        let bracket = if rest.first() == Some(&b'[') { memchr::memchr(b']', rest)? } else { 0 };
-        let end = memchr::memchr(b':', &rest[bracket..]).map_or(rest.len(), |at| bracket + at);
-        Some(Parts { scheme, host: &rest[..end], port: rest.get(end + 1..) })
+        let (scheme, rest) = match origin.strip_prefix(b"https://") {
+            Some(rest) => (&origin[..5], rest),
+            None => {
+                let colon = origin.iter().take(SCHEME_BYTES_MAX + 1).position(|&byte| byte == b':')?;
+                (&origin[..colon], origin[colon..].strip_prefix(b"://")?)
+            }
+        };
+        // A port is digits at the very end. Whatever else has a colon is no host, which `are_valid` finds.
+        let digits = rest.iter().rev().take(PORT_BYTES_MAX).take_while(|byte| byte.is_ascii_digit()).count();
+        let (host, port) = match rest[..rest.len() - digits].split_last() {
+            Some((b':', host)) => (host, Some(&rest[rest.len() - digits..])),
+            _ => (rest, None),
+        };
+        Some(Parts { scheme, host, port })
     }
 
     fn are_valid(&self) -> bool {
         let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(byte);
-        let scheme =
-            self.scheme.first().is_some_and(u8::is_ascii_lowercase) && self.scheme.iter().all(letter);
+        let scheme = matches!(self.scheme, b"https" | b"http")
+            || self.scheme.first().is_some_and(u8::is_ascii_lowercase) && self.scheme.iter().all(letter);
         let port = self.port.is_none_or(|port| origin::is_port(self.scheme, port));
         let host = if self.host.first() == Some(&b'[') {
             is_bracketed(self.host)
@@ -198,8 +202,11 @@ impl Hasher for WordHasher {
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
-        let last = rest.iter().fold(0, |last, &byte| last << 8 | u64::from(byte));
-        self.mix(last);
+        match bytes.last_chunk::<8>() {
+            // Some of them twice, which does no harm and saves putting the rest together.
+            Some(last) => self.mix(u64::from_le_bytes(*last)),
+            None => self.mix(rest.iter().fold(0, |last, &byte| last << 8 | u64::from(byte))),
+        }
     }
 
     fn write_usize(&mut self, number: usize) {

@@ -1,9 +1,9 @@
 //! A policy, compiled: decides preflights and requests, and what their responses say. Decides without allocating, and
 //! never about more bytes than it has to look at.
 
-use forebay_http::Fields;
+use forebay_http::{Fields, Name};
 
-use crate::decision::{Decision, Granted, Kind, OriginText, Outcome, Reason};
+use crate::decision::{Decision, Granted, Kind, Outcome, Reason};
 use crate::edits::Edits;
 use crate::methods::Methods;
 use crate::names::NAME_BYTES_MAX;
@@ -121,7 +121,7 @@ impl Policy {
     pub fn decide<'p, 'r>(&'p self, ask: &Ask<'_>, fields: &'r (impl Fields + ?Sized)) -> Verdict<'p, 'r> {
         let mut origin: Option<&'r [u8]> = None;
         let mut repeated = false;
-        fields.each_value("origin", &mut |value| {
+        fields.each_known(Name::Origin, &mut |value| {
             repeated = origin.replace(value).is_some();
             !repeated
         });
@@ -134,7 +134,7 @@ impl Policy {
         };
         let origin = if repeated { b"" } else { origin };
         if ask.method == "OPTIONS"
-            && let Some(method) = fields.value("access-control-request-method")
+            && let Some(method) = fields.known(Name::AccessControlRequestMethod)
         {
             return self.preflight(origin, method, fields);
         }
@@ -155,9 +155,7 @@ impl Policy {
             (_, Outcome::Allowed) if self.fixed_origin.is_some() => Granted::Nobody,
             (Ok(Found::Listed(number)), Outcome::Allowed) => Granted::Listed(number),
             (_, Outcome::Allowed) if self.is_open() => Granted::Everybody,
-            (Ok(Found::Covered), Outcome::Allowed) => {
-                OriginText::new(origin).map_or(Granted::Nobody, Granted::Covered)
-            }
+            (Ok(Found::Covered), Outcome::Allowed) => Granted::covered(origin),
             _ => Granted::Nobody,
         };
         Decision { kind: Kind::Actual, outcome, granted }
@@ -200,7 +198,7 @@ impl Policy {
             return Err(Reason::MethodNotAllowed);
         }
         let mut lists = 0;
-        fields.each_value("access-control-request-headers", &mut |value| {
+        fields.each_known(Name::AccessControlRequestHeaders, &mut |value| {
             asked.headers = value;
             lists += 1;
             lists < 2
@@ -211,7 +209,7 @@ impl Policy {
         }
         self.headers.check(asked.headers)?;
         asked.private_network =
-            fields.value("access-control-request-private-network").is_some_and(|value| value == b"true");
+            fields.known(Name::AccessControlRequestPrivateNetwork).is_some_and(|value| value == b"true");
         if asked.private_network && !self.private_network {
             return Err(Reason::PrivateNetworkNotAllowed);
         }

@@ -44,25 +44,25 @@ impl RequestHeaders {
             // Longer than all allowed names together, so one of them is none.
             return Err(if self.any { Reason::HeadersMalformed } else { Reason::HeaderNotAllowed });
         }
+        if self.any { self.check_any(asked) } else { self.check_listed(asked) }
+    }
+
+    /// Each is looked for behind the one before: that is what sorted means, and takes one pass for all.
+    fn check_listed(&self, asked: &[u8]) -> Result<(), Reason> {
         let mut left = self.listed.as_slice();
-        let mut previous: &[u8] = b"";
         let mut empty = 0;
-        let mut start = 0;
-        for end in memchr::memchr_iter(b',', asked).chain([asked.len()]) {
-            let name = without_space(&asked[start..end]);
-            start = end + 1;
-            if name.is_empty() {
-                empty += 1;
-                if empty > EMPTY_MAX {
-                    return Err(Reason::HeadersMalformed);
-                }
+        let mut rest = Some(asked);
+        while let Some(elements) = rest {
+            if let Some((at, behind)) = skip(elements, left) {
+                (left, rest) = (&left[at + 1..], behind);
                 continue;
             }
-            if self.any {
-                self.check_any(name, previous)?;
-                previous = name;
+            let end = elements.iter().position(|&byte| byte == b',').unwrap_or(elements.len());
+            let name = without_space(&elements[..end]);
+            rest = elements.get(end + 1..);
+            if name.is_empty() {
+                count(&mut empty)?;
             } else {
-                // Each is looked for behind the one before: that is what sorted means, and takes one pass for all.
                 let at = left.iter().position(|listed| listed.as_bytes() == name);
                 left = &left[at.ok_or_else(|| self.unlisted(name))? + 1..];
             }
@@ -70,16 +70,29 @@ impl RequestHeaders {
         Ok(())
     }
 
-    fn check_any(&self, name: &[u8], previous: &[u8]) -> Result<(), Reason> {
-        if name <= previous || !is_lowercase_token(name) {
-            return Err(Reason::HeadersMalformed);
+    fn check_any(&self, asked: &[u8]) -> Result<(), Reason> {
+        let mut previous: &[u8] = b"";
+        let mut empty = 0;
+        for element in asked.split(|&byte| byte == b',') {
+            let name = without_space(element);
+            if name.is_empty() {
+                count(&mut empty)?;
+                continue;
+            }
+            if name <= previous || !is_lowercase_token(name) {
+                return Err(Reason::HeadersMalformed);
+            }
+            if name == b"authorization" && !self.authorization {
+                return Err(Reason::HeaderNotAllowed);
+            }
+            previous = name;
         }
-        if name == b"authorization" && !self.authorization { Err(Reason::HeaderNotAllowed) } else { Ok(()) }
+        Ok(())
     }
 
     /// Why a name was not found where it would have to stand.
     fn unlisted(&self, name: &[u8]) -> Reason {
-        let is_listed = self.listed.binary_search_by(|listed| listed.as_bytes().cmp(name)).is_ok();
+        let is_listed = self.listed.iter().any(|listed| listed.as_bytes() == name);
         if is_listed || !is_lowercase_token(name) {
             Reason::HeadersMalformed
         } else {
@@ -88,8 +101,31 @@ impl RequestHeaders {
     }
 }
 
+/// Counts an empty element.
+fn count(empty: &mut usize) -> Result<(), Reason> {
+    *empty += 1;
+    if *empty > EMPTY_MAX { Err(Reason::HeadersMalformed) } else { Ok(()) }
+}
+
+/// Where the first element is one of `names`, without any space as browsers write it: which, and what is behind its comma.
+fn skip<'e>(elements: &'e [u8], names: &[Box<str>]) -> Option<(usize, Option<&'e [u8]>)> {
+    names.iter().enumerate().find_map(|(at, name)| Some((at, behind(elements, name.as_bytes())?)))
+}
+
+/// Where the first element is `name`: what is behind its comma, if there is one.
+fn behind<'e>(elements: &'e [u8], name: &[u8]) -> Option<Option<&'e [u8]>> {
+    if elements.first() != name.first() {
+        return None;
+    }
+    match elements.strip_prefix(name)? {
+        [] => Some(None),
+        [b',', rest @ ..] => Some(Some(rest)),
+        _ => None,
+    }
+}
+
 fn is_lowercase_token(name: &[u8]) -> bool {
-    names::is_token(name) && !name.iter().any(u8::is_ascii_uppercase)
+    !name.is_empty() && name.iter().all(|byte| names::is_token_byte(*byte) && !byte.is_ascii_uppercase())
 }
 
 /// Without one space or tab at each end: more is nothing that software makes.
@@ -130,6 +166,30 @@ mod tests {
         check(false, listed, &",".repeat(17), Err(Reason::HeadersMalformed));
         check(false, listed, &"a".repeat(65536), Err(Reason::HeaderNotAllowed));
         check(false, &[], "x-cart", Err(Reason::HeaderNotAllowed));
+    }
+
+    #[test]
+    fn every_short_list_is_judged_by_its_elements() {
+        let listed = ["a", "a-b", "b"];
+        let headers = RequestHeaders::new(false, listed.map(Into::into).into());
+        let lists = std::iter::successors(Some(vec![Vec::new()]), |lists| Some(longer(lists)));
+        for asked in lists.take(7).flatten() {
+            let elements: Vec<_> = asked.split(|&byte| byte == b',').map(without_space).collect();
+            let names: Vec<_> = elements.into_iter().filter(|element| !element.is_empty()).collect();
+            let is_known = names.iter().all(|name| listed.iter().any(|listed| listed.as_bytes() == *name));
+            let is_sorted = names.is_sorted_by(|a, b| a < b);
+            assert_eq!(
+                headers.check(&asked).is_ok(),
+                is_known && is_sorted,
+                "{:?}",
+                asked.escape_ascii().to_string()
+            );
+        }
+    }
+
+    /// Each list with each of these bytes behind it.
+    fn longer(lists: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        lists.iter().flat_map(|list| b"ab-, ".iter().map(|&byte| [list, &[byte][..]].concat())).collect()
     }
 
     #[test]

@@ -1,15 +1,32 @@
 //! What a decision may ask of a message's header fields, whoever stores them.
 
+use crate::name::Name;
+
 /// Read access to header fields (RFC 9110 §5). Implemented for Forebay's own heads and for
 /// [`http::HeaderMap`], so that a decision serves the gateway and a tower layer alike.
 pub trait Fields {
     /// Calls `each` with every value of the field `name` (lowercase), in order, until it returns false.
     fn each_value<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8]) -> bool);
 
+    /// The same for a name that is recognised already, and so need not be read again.
+    fn each_known<'a>(&'a self, name: Name, each: &mut dyn FnMut(&'a [u8]) -> bool) {
+        self.each_value(name.text(), each);
+    }
+
     /// The first value of the field `name` (lowercase).
     fn value<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
         let mut first = None;
         self.each_value(name, &mut |value| {
+            first = Some(value);
+            false
+        });
+        first
+    }
+
+    /// The first value of a field whose name is recognised already.
+    fn known(&self, name: Name) -> Option<&[u8]> {
+        let mut first = None;
+        self.each_known(name, &mut |value| {
             first = Some(value);
             false
         });
@@ -47,6 +64,15 @@ pub trait Fields {
 impl Fields for http::HeaderMap {
     fn each_value<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8]) -> bool) {
         for value in self.get_all(name) {
+            if !each(value.as_bytes()) {
+                return;
+            }
+        }
+    }
+
+    fn each_known<'a>(&'a self, name: Name, each: &mut dyn FnMut(&'a [u8]) -> bool) {
+        let values = name.header_name().map(|name| self.get_all(name));
+        for value in values.into_iter().flatten() {
             if !each(value.as_bytes()) {
                 return;
             }
@@ -90,5 +116,7 @@ mod tests {
         assert!(!map.has_token("connection", "up"));
         assert_eq!(map.only_value("connection"), None);
         assert_eq!(map.value("connection"), Some(&b"keep-alive, Upgrade"[..]));
+        assert_eq!(map.known(Name::Connection), Some(&b"keep-alive, Upgrade"[..]));
+        assert_eq!(map.known(Name::Upgrade), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Field names that some stage asks for on every message: recognised once while parsing, compared as a byte after.
 
+use http::HeaderName;
+
 macro_rules! names {
     ($($variant:ident = $text:literal),+ $(,)?) => {
         /// A field name, where it is one of those Forebay itself looks at.
@@ -32,6 +34,9 @@ macro_rules! names {
         }
 
         const NAMES: &[(&str, Name)] = &[$(($text, Name::$variant)),+];
+
+        /// In the order of the names.
+        static HEADER_NAMES: [HeaderName; NAMES.len()] = [$(HeaderName::from_static($text)),+];
     };
 }
 
@@ -58,6 +63,9 @@ names! {
     Date = "date",
     ContentType = "content-type",
     Origin = "origin",
+    AccessControlRequestMethod = "access-control-request-method",
+    AccessControlRequestHeaders = "access-control-request-headers",
+    AccessControlRequestPrivateNetwork = "access-control-request-private-network",
     Authorization = "authorization",
     Cookie = "cookie",
     IdempotencyKey = "idempotency-key",
@@ -69,8 +77,8 @@ names! {
     ForebayConsumer = "forebay-consumer",
 }
 
-/// Names are compared padded to this, as four machine words; none is longer.
-const PADDED: usize = 32;
+/// Names are compared padded to this, as five machine words; none is longer.
+const PADDED: usize = 40;
 
 /// For every length, where its names begin in [`BY_LENGTH`].
 const STARTS: [u8; PADDED + 1] = sorted().0;
@@ -123,6 +131,11 @@ impl Name {
         found.map_or(Name::Other, |&(_, name)| name)
     }
 
+    /// The name as an [`http::HeaderMap`] looks it up; nothing for [`Name::Other`].
+    pub fn header_name(self) -> Option<&'static HeaderName> {
+        HEADER_NAMES.get(self as usize)
+    }
+
     /// Whether the field belongs to one connection only and is never forwarded as it came (RFC 9110 §7.6.1).
     pub const fn is_hop_by_hop(self) -> bool {
         matches!(
@@ -153,5 +166,13 @@ mod tests {
         assert_eq!(Name::of(b"Content-length"), Name::ContentLength);
         assert_eq!(Name::of(b"hosts"), Name::Other);
         assert_eq!(Name::of(b"x-forwarded-for-and-a-very-long-tail"), Name::Other);
+    }
+
+    #[test]
+    fn a_name_is_the_same_to_a_header_map() {
+        for &(text, name) in NAMES {
+            assert_eq!(name.header_name().map(HeaderName::as_str), Some(text));
+        }
+        assert_eq!(Name::Other.header_name(), None);
     }
 }

@@ -331,12 +331,22 @@ impl Drop for Section {
 impl Fields for Section {
     fn each_value<'a>(&'a self, name: &str, each: &mut dyn FnMut(&'a [u8]) -> bool) {
         let known = Name::of(name.as_bytes());
-        for slot in self.arena.slots.iter().filter(|slot| slot.known == known && !slot.removed) {
-            let same = known != Name::Other || self.text(slot.name).eq_ignore_ascii_case(name.as_bytes());
-            if same && !each(self.text(slot.value)) {
+        if known != Name::Other {
+            return self.each_known(known, each);
+        }
+        let is_alike =
+            |slot: &&Slot| slot.known == known && slot.name.len as usize == name.len() && !slot.removed;
+        for slot in self.arena.slots.iter().filter(is_alike) {
+            let is_same = self.text(slot.name).eq_ignore_ascii_case(name.as_bytes());
+            if is_same && !each(self.text(slot.value)) {
                 return;
             }
         }
+    }
+
+    fn each_known<'a>(&'a self, name: Name, each: &mut dyn FnMut(&'a [u8]) -> bool) {
+        debug_assert!(name != Name::Other);
+        self.get_all(name).all(each);
     }
 }
 
