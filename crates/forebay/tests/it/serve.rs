@@ -78,9 +78,9 @@ fn an_edit_while_the_files_are_being_read_is_not_missed() {
     let pipe = File::options().write(true).open(&slow).unwrap();
     scratch.write("forebay.toml", &route("new"));
     drop(pipe);
-    // The reload reads it again.
-    let again = std::thread::spawn(move || File::options().write(true).open(&slow).map(drop));
     let listen = served.listen();
+    // The reload reads it again; whoever read it first has closed it by now.
+    let again = std::thread::spawn(move || File::options().write(true).open(&slow).map(drop));
     served.until("\"reloaded\"");
     again.join().unwrap().unwrap();
     assert_eq!(ask(listen, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (200, "new".to_owned()));
