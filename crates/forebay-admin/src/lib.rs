@@ -10,7 +10,7 @@
 //! use std::rc::Rc;
 //! use std::time::SystemTime;
 //!
-//! use forebay_admin::{Admin, AdminState, GenerationStatus, serve_admin};
+//! use forebay_admin::{Admin, AdminState, GenerationStatus, Verdict, serve_admin};
 //! use forebay_clock::Clock;
 //! use forebay_config::Effective;
 //! use forebay_discovery::Discovery;
@@ -30,7 +30,7 @@
 //!     denied: Box::new(Vec::new),
 //!     sparings: Box::new(Vec::new),
 //!     auth: Box::new(Vec::new),
-//!     checks: vec![("state directory", Box::new(|| Ok("held".to_owned())))],
+//!     checks: vec![("state directory", Box::new(|| Verdict::Ok("held".to_owned())))],
 //! };
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
 //! runtime.block_on(async {
@@ -59,6 +59,7 @@ mod config;
 mod cors;
 mod generation;
 mod metrics;
+mod plain;
 mod probes;
 mod reply;
 mod routes;
@@ -73,4 +74,6 @@ mod telemetry;
 pub use admin::Admin;
 pub use serve::{CONNECTIONS_MAX, serve_admin};
 pub use settings::AdminSettings;
-pub use state::{AdminState, AuthMaterial, Denied, GenerationStatus, ReadinessCheck, Reload, Sparing};
+pub use state::{
+    AdminState, AuthMaterial, Denied, GenerationStatus, ReadinessCheck, Reload, Sparing, Verdict,
+};

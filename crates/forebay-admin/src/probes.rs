@@ -9,9 +9,10 @@ use forebay_http::problem::Problem;
 use forebay_shutdown::Phase;
 
 use crate::asked::Asked;
+use crate::plain::plain;
 use crate::reply::Reply;
 use crate::services::{self, age};
-use crate::state::{AdminState, AuthMaterial, GenerationStatus};
+use crate::state::{AdminState, AuthMaterial, GenerationStatus, Verdict};
 
 /// The process answers, so it lives: a liveness probe that looks further restarts what a restart does not mend.
 pub(crate) fn livez(_state: &AdminState, _asked: Asked<'_>) -> Result<Reply, Problem> {
@@ -34,7 +35,7 @@ fn readiness(state: &AdminState) -> Readiness {
         Finding::new("accepting", accepting(state.shutdown.phase())),
         Finding::new("configuration", configuration(&(state.generation)())),
     ];
-    findings.extend(state.checks.iter().map(|(name, check)| Finding::new(*name, Verdict::of(check()))));
+    findings.extend(state.checks.iter().map(|(name, check)| Finding::new(*name, check())));
     findings.extend(services::views(state).iter().map(|service| {
         let verdict = service.trouble().map_or(Verdict::Ok(String::new()), Verdict::Warning);
         Finding::new(format!("service {}", service.name), verdict)
@@ -96,24 +97,9 @@ struct Finding {
     verdict: Verdict,
 }
 
-/// Words are for people and may be none.
-enum Verdict {
-    Ok(String),
-    /// Worth knowing, and no reason to send requests elsewhere.
-    Warning(String),
-    /// Makes the process unready.
-    Failed(String),
-}
-
 impl Finding {
     fn new(name: impl Into<String>, verdict: Verdict) -> Finding {
         Finding { name: name.into(), verdict }
-    }
-}
-
-impl Verdict {
-    fn of(checked: Result<String, String>) -> Verdict {
-        checked.map_or_else(Verdict::Failed, Verdict::Ok)
     }
 }
 
@@ -132,7 +118,7 @@ impl fmt::Display for Readiness {
                 Verdict::Failed(words) => ('-', "failed", words),
             };
             let colon = if words.is_empty() { "" } else { ": " };
-            writeln!(f, "[{mark}]{name} {word}{colon}{words}")?;
+            writeln!(f, "[{mark}]{name} {word}{colon}{}", plain(words))?;
         }
         writeln!(f, "readyz check {}", if self.is_ready() { "passed" } else { "failed" })
     }
@@ -161,6 +147,8 @@ mod tests {
             vec![("a", Verdict::Ok("held".to_owned())), ("b", warning())],
             "[+]a ok: held\n[!]b warning: no endpoint\nreadyz check passed\n",
         );
+        let hostile = Verdict::Warning("\u{1b}[2J\n[+]b".to_owned());
+        check(vec![("a", hostile)], "[!]a warning: ?[2J?[+]b\nreadyz check passed\n");
         check(
             vec![("a", failed()), ("b", warning())],
             "[-]a failed: disk full\n[!]b warning: no endpoint\nreadyz check failed\n",

@@ -57,6 +57,8 @@ pub(crate) struct EndpointView {
     pub(crate) health: Health,
     /// Its registry calls it critical.
     pub(crate) critical: bool,
+    /// Its registry calls it ready.
+    pub(crate) ready: bool,
     /// For how long.
     pub(crate) age: Duration,
     /// Whether requests go there while there is a choice.
@@ -112,6 +114,7 @@ impl ServiceView {
                 "address": endpoint.address,
                 "health": endpoint.health.text(),
                 "critical": endpoint.critical,
+                "registry": endpoint.registry(),
                 "for_seconds": endpoint.age.as_secs(),
                 "eligible": endpoint.eligible,
                 "in_flight": endpoint.in_flight,
@@ -177,6 +180,7 @@ impl EndpointView {
             address: endpoint.endpoint.address.to_string(),
             health: verdict.health,
             critical: critical.is_some(),
+            ready: endpoint.live.is_vouched_for(),
             age: now.since(since),
             eligible,
             in_flight: endpoint.live.in_flight(),
@@ -188,9 +192,22 @@ impl EndpointView {
         }
     }
 
-    /// The worse of what its registry and our own checks say.
+    /// The worse of what its registry and our own checks say; where nothing is checked here, its registry's word.
     fn state(&self) -> &'static str {
-        if self.critical { "critical" } else { self.health.text() }
+        match self.health {
+            _ if self.critical => "critical",
+            Health::Unknown if self.ready => "ready",
+            health => health.text(),
+        }
+    }
+
+    /// What its registry says, if it comes from one.
+    fn registry(&self) -> Option<&'static str> {
+        match (self.critical, self.ready) {
+            (true, _) => Some("critical"),
+            (false, true) => Some("ready"),
+            (false, false) => None,
+        }
     }
 
     fn row(&self) -> Vec<String> {
@@ -265,6 +282,7 @@ mod tests {
             address: address.to_owned(),
             health,
             critical: false,
+            ready: false,
             age: Duration::from_secs(130),
             eligible: health.is_eligible(),
             in_flight: 3,
@@ -289,6 +307,7 @@ mod tests {
                 eligible: false,
                 ..endpoint("10.0.0.18:9000", Health::Unknown, Some("TTL expired"))
             },
+            EndpointView { ready: true, ..endpoint("10.0.0.19:9000", Health::Unknown, None) },
         ];
         let sources = vec![
             source("127.0.0.1:9001", "static", "written in the configuration", 1),
@@ -351,12 +370,15 @@ mod tests {
                 "address": "10.0.0.17:9000",
                 "health": "unhealthy",
                 "critical": false,
+                "registry": null,
                 "for_seconds": 130,
                 "eligible": false,
                 "in_flight": 3,
                 "reason": "connection refused",
             })
         );
+        let registry = |at: usize| document["endpoints"][at]["registry"].clone();
+        assert_eq!((registry(2), registry(3)), (json!("critical"), json!("ready")));
         assert_eq!(document["sources"][2]["state"], "fresh");
         let breaker = json!({ "state": "open", "for_seconds": 2, "until_seconds": 3, "times": 1 });
         assert_eq!(document["sparing"]["breaker"], breaker);

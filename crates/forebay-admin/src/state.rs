@@ -10,9 +10,20 @@ use forebay_retry::BreakerStanding;
 use forebay_shutdown::Shutdown;
 use forebay_telemetry::metrics::Registry;
 
-/// Says whether one thing that readiness depends on is in order: what is well in few words, possibly none, or what is
-/// wrong. It must answer from memory. Its words are public: no secrets.
-pub type ReadinessCheck = Box<dyn Fn() -> Result<String, String>>;
+/// Says whether one thing that readiness depends on is in order. It must answer from memory. Its words are public: no
+/// secrets.
+pub type ReadinessCheck = Box<dyn Fn() -> Verdict>;
+
+/// What was found. Words are for people and may be none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// In order.
+    Ok(String),
+    /// Worth knowing, and no reason to send requests elsewhere.
+    Warning(String),
+    /// Makes the process unready.
+    Failed(String),
+}
 
 /// Everything the routes read.
 pub struct AdminState {

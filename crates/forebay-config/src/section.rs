@@ -3,7 +3,7 @@
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::node::{Data, Entry, Node, Table};
-use crate::place::Origin;
+use crate::place::{Origin, Place};
 use crate::reader::{Reader, Side};
 use crate::shape::{Field, Section, Shape};
 use crate::value::Value;
@@ -88,6 +88,18 @@ impl Check<'_, '_> {
     /// Whether somebody wrote the field, as opposed to its default standing.
     pub fn is_written(&self, key: &str) -> bool {
         self.table.get(key).is_some()
+    }
+
+    /// What was written for a setting below this section, through tables by their keys; `None` when nothing was.
+    pub fn node(&self, path: &[&str]) -> Option<&Node> {
+        let (key, tables) = path.split_last()?;
+        let table = tables.iter().try_fold(self.table, |table, key| table.get(key)?.as_table())?;
+        table.get(key)
+    }
+
+    /// Where that is, in the words of a person: for messages that name two places.
+    pub fn place(&self, origin: Origin) -> Place {
+        self.reader.sources.place(origin)
     }
 
     /// Reports an error at a field; add why and what to do to what comes back.

@@ -9,6 +9,7 @@ use forebay_clock::Moment;
 use crate::flap::Hold;
 use crate::health::{Health, ProbeFailure};
 use crate::outlier::{Ejection, Record};
+use crate::pushed::Advertised;
 use crate::suspect::TELL_EVERY;
 
 /// Small, unique in this process and never given twice: a key for pools and other per-core tables.
@@ -24,6 +25,8 @@ pub struct LiveState {
     health: AtomicU8,
     // Its registry calls it critical.
     is_critical: AtomicBool,
+    // Its registry calls it ready.
+    is_vouched_for: AtomicBool,
     in_flight: AtomicU32,
     // A moment in nanoseconds; until then requests go elsewhere.
     suspect_until: AtomicU64,
@@ -74,6 +77,7 @@ impl LiveState {
             id,
             health: AtomicU8::new(Health::Unknown as u8),
             is_critical: AtomicBool::new(false),
+            is_vouched_for: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
             suspect_until: AtomicU64::new(0),
             tell_from: AtomicU64::new(0),
@@ -97,6 +101,11 @@ impl LiveState {
     /// Whether its registry calls it critical.
     pub fn is_critical(&self) -> bool {
         self.is_critical.load(Ordering::Relaxed)
+    }
+
+    /// Whether its registry calls it ready.
+    pub fn is_vouched_for(&self) -> bool {
+        self.is_vouched_for.load(Ordering::Relaxed)
     }
 
     /// Requests under way to it, from all cores.
@@ -180,8 +189,13 @@ impl LiveState {
         self.health.store(health as u8, Ordering::Relaxed);
     }
 
-    /// Takes its registry's word: why it is critical, or nothing. True when it has come to be, or to be no longer.
-    pub(crate) fn advertise(&self, now: Moment, reason: Option<&Arc<str>>) -> bool {
+    /// Takes its registry's word, if it comes from one. True when it has come to be critical, or to be so no longer.
+    pub(crate) fn advertise(&self, now: Moment, word: Option<&Advertised>) -> bool {
+        let is_vouched_for = matches!(word, Some(Advertised::Ready));
+        if self.is_vouched_for() != is_vouched_for {
+            self.is_vouched_for.store(is_vouched_for, Ordering::Relaxed);
+        }
+        let reason = word.and_then(Advertised::reason);
         // By far the most, and nothing to do.
         if reason.is_none() && !self.is_critical() {
             return false;
@@ -237,11 +251,15 @@ mod tests {
     fn its_registry_takes_it_out_and_brings_it_back() {
         let at = |s: u64| Moment::START + std::time::Duration::from_secs(s);
         let live = LiveState::new(EndpointId(0), Moment::START);
-        let reasons: [Arc<str>; 2] = ["TTL expired".into(), "TTL expired twice".into()];
+        let critical = |reason: &str| Advertised::Critical { reason: reason.into() };
+        let reasons = [critical("TTL expired"), critical("TTL expired twice")];
+        assert!(!live.is_vouched_for());
+        assert!(!live.advertise(at(0), Some(&Advertised::Ready)) && live.is_vouched_for());
         assert!(!live.advertise(at(1), None) && live.is_eligible(at(1)));
         assert!(live.advertise(at(2), Some(&reasons[0])) && !live.is_eligible(at(2)));
         assert!(!live.advertise(at(3), Some(&reasons[1])));
-        let critical = Critical { reason: reasons[1].clone(), since: at(2) };
+        assert!(!live.is_vouched_for());
+        let critical = Critical { reason: "TTL expired twice".into(), since: at(2) };
         assert_eq!(live.verdict().critical, Some(critical));
         assert!(live.advertise(at(4), None) && live.is_eligible(at(4)));
         assert_eq!((live.verdict().critical, live.healthy_since()), (None, at(4)));

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use forebay_clock::{Clock, Moment};
 use forebay_cors::DeniedCalls;
-use forebay_discovery::{Definitions, Discovery};
+use forebay_discovery::{Definitions, Discovery, Health};
 use forebay_http::date::DateCache;
 use forebay_http::listening::Broken;
 use forebay_http::server::ServerCore;
@@ -47,6 +47,8 @@ const NO_ROUTE: &str = "none";
 
 /// What endpoints are labelled with that their registry calls so, whatever our own checks say.
 const CRITICAL: &str = "critical";
+/// How an endpoint counts that its registry calls ready, and that is not checked here.
+const READY: &str = "ready";
 
 const GENERATION: Desc<0> = Desc::new("forebay_generation", "Number of the configuration in force.", []);
 const ENDPOINTS: Desc<2> = Desc::new(
@@ -345,11 +347,17 @@ fn observe(surroundings: &Surroundings, number: &Arc<AtomicU64>) {
     surroundings.registry.observe_gauges(ENDPOINTS, move |values| {
         for service in discovery.services() {
             let set = service.latest();
-            let mut counts: BTreeMap<&str, u32> =
-                ["unknown", "healthy", "unhealthy", CRITICAL].into_iter().map(|health| (health, 0)).collect();
+            let mut counts: BTreeMap<&str, u32> = ["unknown", READY, "healthy", "unhealthy", CRITICAL]
+                .into_iter()
+                .map(|health| (health, 0))
+                .collect();
             for endpoint in set.endpoints() {
                 let live = &endpoint.live;
-                let health = if live.is_critical() { CRITICAL } else { live.health().text() };
+                let health = match live.health() {
+                    _ if live.is_critical() => CRITICAL,
+                    Health::Unknown if live.is_vouched_for() => READY,
+                    health => health.text(),
+                };
                 *counts.entry(health).or_default() += 1;
             }
             for (health, count) in counts {

@@ -41,6 +41,7 @@ pub mod sources;
 pub mod stage;
 mod subrequest;
 mod telemetry;
+mod unverified;
 mod visit;
 mod worker;
 

@@ -65,9 +65,15 @@ impl Probe for Prober {
         head.fields_mut().append("connection", b"close");
         let fetched =
             fetch(endpoint.address, tls.as_ref(), &head, Bytes::new(), PAGE_BYTES_MAX, &timer, until).await;
-        match fetched {
-            Ok((head, _)) if expect.contains(&head.status()) => Ok(()),
-            Ok((head, _)) => Err(ProbeFailure::Status { got: head.status(), expected: expect.clone() }),
+        // The status says it all, however long the page is.
+        let status = match fetched {
+            Ok((head, _)) => Ok(head.status()),
+            Err(FetchError::TooLarge { head, .. }) => Ok(head.status()),
+            Err(error) => Err(error),
+        };
+        match status {
+            Ok(status) if expect.contains(&status) => Ok(()),
+            Ok(got) => Err(ProbeFailure::Status { got, expected: expect.clone() }),
             Err(FetchError::Connect(error)) => Err(connect_failure(error, check)),
             Err(FetchError::TimedOut) => Err(ProbeFailure::TimedOut(check.timeout)),
             Err(error) => Err(ProbeFailure::Response(error.to_string().into())),

@@ -1,5 +1,5 @@
 //! Asks instances how they are, as their HTTP and TCP checks say, over Forebay's own HTTP client on the control runtime.
-//! Follows no redirect and takes no certificate that the system does not trust.
+//! Follows no redirect, and takes no certificate that the system does not trust but for checks that say so.
 
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -18,6 +18,8 @@ use forebay_registry::{CheckKind, HttpCheck, ProbeAnswer, ProbeOrder, RegistryPr
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::unverified::unverified_config;
+
 /// Pages of checks are small, and people want to read why one failed; a probe reads no more of them.
 const PAGE_BYTES_MAX: usize = 64 * 1024;
 /// What is kept of a page in the check's words.
@@ -29,12 +31,14 @@ pub struct RegistryProber<'r, R> {
     resolver: &'r R,
     /// Read when the first check asks for TLS.
     tls: OnceCell<Result<Arc<ClientConfig>, String>>,
+    /// For checks that take any certificate.
+    unverified: OnceCell<Result<Arc<ClientConfig>, String>>,
 }
 
 impl<'r, R: Resolve> RegistryProber<'r, R> {
     /// On the thread whose `sweeper` this is; names are looked up by `resolver`.
     pub fn new(sweeper: Sweeper, resolver: &'r R) -> RegistryProber<'r, R> {
-        RegistryProber { sweeper, resolver, tls: OnceCell::new() }
+        RegistryProber { sweeper, resolver, tls: OnceCell::new(), unverified: OnceCell::new() }
     }
 
     async fn ask(&self, check: &HttpCheck) -> Result<ProbeAnswer, String> {
@@ -44,17 +48,20 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
         let (host, port) = host_and_port(authority, scheme).ok_or("the URL names no host")?;
         let tls = match scheme {
             Scheme::Http => None,
-            Scheme::Https => Some(self.tls_target(host)?),
+            Scheme::Https => Some(self.tls_target(check, host)?),
         };
         let address = self.address(host, port).await?;
         let head = request(check, scheme, authority, &target);
         let body = Bytes::copy_from_slice(check.body.as_bytes());
         let fetched = fetch(address, tls.as_ref(), &head, body, PAGE_BYTES_MAX, &timer, until).await;
-        let (head, page) = fetched.map_err(|error| match error {
-            FetchError::Connect(error) => words(error, check.timeout),
-            FetchError::TimedOut => ProbeAnswer::timed_out(check.timeout).output.into(),
-            error => format!("no valid response: {error}"),
-        })?;
+        let (head, page) = match fetched {
+            Ok(answer) => answer,
+            // The status says it all, however long the page is.
+            Err(FetchError::TooLarge { head, begun }) => (*head, begun),
+            Err(FetchError::Connect(error)) => return Err(words(error, check.timeout)),
+            Err(FetchError::TimedOut) => return Err(ProbeAnswer::timed_out(check.timeout).output.into()),
+            Err(error) => return Err(format!("no valid response: {error}")),
+        };
         let status = match head.status() {
             200..=299 => Status::Passing,
             429 => Status::Warning,
@@ -100,9 +107,14 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
         first.map(|target| target.address).ok_or_else(|| format!("{host} has no address"))
     }
 
-    fn tls_target(&self, host: &str) -> Result<TlsTarget, String> {
-        let config =
-            self.tls.get_or_init(|| client_config(None).map_err(|error| error.to_string())).clone()?;
+    fn tls_target(&self, check: &HttpCheck, host: &str) -> Result<TlsTarget, String> {
+        let config = if check.tls_skip_verify {
+            self.unverified.get_or_init(|| unverified_config().map_err(|error| error.to_string()))
+        } else {
+            self.tls.get_or_init(|| client_config(None).map_err(|error| error.to_string()))
+        };
+        let config = config.clone()?;
+        let host = if check.tls_server_name.is_empty() { host } else { &check.tls_server_name };
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} can have no certificate"))?;
         Ok(TlsTarget { config, name })

@@ -1,6 +1,6 @@
 //! The gateway's sections of the configuration: what may be written, and what is refused when it is read.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use forebay_balance::BalanceSettings;
@@ -286,30 +286,5 @@ pub fn check_routes(routes: &[Spanned<RouteSettings>], check: &mut Check<'_, '_>
                 .note("logs and metrics tell routes apart by their names")
                 .help("choose another name, or leave it out to use the pattern");
         }
-    }
-}
-
-/// Reports local ports that are taken twice: by two services, or by a listener of this configuration.
-pub fn check_local_ports<'s>(
-    services: impl Iterator<Item = (&'s Name, &'s ServiceSettings)>,
-    listeners: &[(&str, SocketAddr)],
-    check: &mut Check<'_, '_>,
-) {
-    let mut taken: Vec<(String, u16)> = listeners
-        .iter()
-        .filter(|(_, address)| {
-            address.ip().is_unspecified() || address.ip().to_canonical() == Ipv4Addr::LOCALHOST
-        })
-        .map(|(key, address)| (format!("`{key}`"), address.port()))
-        .collect();
-    for (name, settings) in services {
-        let Some(port) = &settings.local_port else { continue };
-        if let Some((by, _)) = taken.iter().find(|(_, known)| *known == port.value && port.value != 0) {
-            check
-                .error_at(port.origin, format!("port {} is that of {by} already", port.value))
-                .note("each port has one listener")
-                .help("choose another, or 0 for any that is free");
-        }
-        taken.push((format!("service `{name}`"), port.value));
     }
 }

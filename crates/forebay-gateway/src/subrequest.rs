@@ -85,7 +85,7 @@ fn silence(error: &FetchError) -> Silence {
         FetchError::Send(_) | FetchError::Receive(ReadError::Broken(_) | ReadError::Incomplete) => {
             Silence::BrokeOff
         }
-        FetchError::Receive(ReadError::TooLarge | ReadError::Malformed(_)) | FetchError::TooLarge => {
+        FetchError::Receive(ReadError::TooLarge | ReadError::Malformed(_)) | FetchError::TooLarge { .. } => {
             Silence::Unclear
         }
     }

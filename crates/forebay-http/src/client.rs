@@ -167,7 +167,12 @@ pub enum FetchError {
     Receive(#[source] ReadError),
     /// The response's body is larger than allowed.
     #[error("the response is too large")]
-    TooLarge,
+    TooLarge {
+        /// It came, for those whom it is enough.
+        head: Box<ResponseHead>,
+        /// The body's beginning.
+        begun: Vec<u8>,
+    },
     /// It took longer than allowed.
     #[error("the exchange took too long")]
     TimedOut,
@@ -216,9 +221,9 @@ pub async fn exchange(
     let (mut incoming, _) = connection.halves();
     let received =
         poll_fn(|cx| poll_relay(cx, &mut incoming, &mut Outgoing::Collect(&mut collected), |_| {})).await;
-    received.map_err(|error| match error {
-        RelayError::Source(error) => FetchError::Receive(error),
-        RelayError::Sink(_) => FetchError::TooLarge,
-    })?;
-    Ok((head, collected.body))
+    match received {
+        Ok(_) => Ok((head, collected.body)),
+        Err(RelayError::Source(error)) => Err(FetchError::Receive(error)),
+        Err(RelayError::Sink(_)) => Err(FetchError::TooLarge { head: Box::new(head), begun: collected.body }),
+    }
 }

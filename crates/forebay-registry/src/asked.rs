@@ -25,6 +25,8 @@ pub(crate) struct Asked {
     pub(crate) query: Query,
     /// Whether `Accept` begins with text: what `curl -H 'Accept: text/plain'` asks for.
     pub(crate) wants_text: bool,
+    /// `X-Consul-Namespace` and `X-Consul-Partition`, which say what `ns` and `partition` of a query say.
+    pub(crate) places: [String; 2],
     pub(crate) body: Vec<u8>,
 }
 
@@ -36,11 +38,14 @@ impl Asked {
             Problem::new(400, "bad-query", Fault::Client, detail)
         })?;
         let accept = head.fields().value("accept").unwrap_or_default();
+        let place =
+            |name| String::from_utf8_lossy(head.fields().value(name).unwrap_or_default()).trim().to_owned();
         Ok(Asked {
             method: head.method(),
             path: head.path().to_owned(),
             query,
             wants_text: accept.starts_with(b"text/plain"),
+            places: ["x-consul-namespace", "x-consul-partition"].map(place),
             body: Vec::new(),
         })
     }

@@ -72,6 +72,8 @@ pub struct HttpCheck {
     pub timeout: Duration,
     /// Whether a certificate that cannot be verified is taken all the same.
     pub tls_skip_verify: bool,
+    /// The name that the certificate has to have, and that is asked for; empty for the URL's host.
+    pub tls_server_name: Box<str>,
 }
 
 /// A connection that opens is passing.
@@ -163,6 +165,7 @@ impl fmt::Debug for HttpCheck {
             .field("interval", &self.interval)
             .field("timeout", &self.timeout)
             .field("tls_skip_verify", &self.tls_skip_verify)
+            .field("tls_server_name", &self.tls_server_name)
             .finish_non_exhaustive()
     }
 }

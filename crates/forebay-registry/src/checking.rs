@@ -25,6 +25,12 @@ pub const META_MAX: usize = 64;
 pub const META_KEY_BYTES_MAX: usize = 128;
 /// A value of metadata.
 pub const META_VALUE_BYTES_MAX: usize = 512;
+/// Networks in which an instance says where it is: Consul's own names are six.
+pub const TAGGED_ADDRESSES_MAX: usize = 16;
+/// Ids of checks that stand for something else than a registration: two of one id would speak for each other.
+const OWN_CHECKS: [&str; 2] = ["serfHealth", "_node_maintenance"];
+/// The same of instances, up to the instance's id.
+const OWN_CHECKS_OF_INSTANCES: [&str; 2] = ["_service_maintenance:", "_forebay_state:"];
 /// A weight: as Consul limits it.
 pub const WEIGHT_MAX: u32 = 65_535;
 /// Names and notes of checks, for people.
@@ -48,7 +54,14 @@ pub(crate) fn check_registration(registration: &Registration) -> Result<(), Refu
     if let Some(id) = &registration.id {
         check_name("ID", id, ID_BYTES_MAX)?;
     }
-    check_address(&registration.address)?;
+    check_address("Address", &registration.address)?;
+    if registration.tagged_addresses.len() > TAGGED_ADDRESSES_MAX {
+        return Err(Refusal::TooMany { what: "TaggedAddresses", max: TAGGED_ADDRESSES_MAX });
+    }
+    for (tag, tagged) in &registration.tagged_addresses {
+        check_name("TaggedAddresses", tag, TAG_BYTES_MAX)?;
+        check_address("TaggedAddresses", &tagged.address)?;
+    }
     let tags = &registration.tags;
     if tags.len() > TAGS_MAX {
         return Err(Refusal::TooMany { what: "Tags", max: TAGS_MAX });
@@ -91,6 +104,12 @@ pub(crate) fn check_meta<'m>(meta: impl ExactSizeIterator<Item = (&'m str, &'m s
 pub(crate) fn check_spec(spec: &CheckSpec) -> Result<(), Refusal> {
     if let Some(id) = &spec.id {
         check_name("CheckID", id, ID_BYTES_MAX)?;
+        if OWN_CHECKS.contains(&&**id) || OWN_CHECKS_OF_INSTANCES.iter().any(|own| id.starts_with(own)) {
+            return Err(Refusal::invalid(
+                "CheckID",
+                format!("{id:?} is that of a check which the registry makes itself"),
+            ));
+        }
     }
     check_words("Name", &spec.name, WORDS_BYTES_MAX)?;
     if spec.notes.len() > WORDS_BYTES_MAX {
@@ -102,11 +121,7 @@ pub(crate) fn check_spec(spec: &CheckSpec) -> Result<(), Refusal> {
     match &spec.kind {
         CheckKind::Ttl(ttl) => check_time("TTL", *ttl, Duration::from_millis(1)),
         CheckKind::Http(http) => {
-            // A check that takes any certificate takes any answer: whoever is in between says how the instance is.
-            if http.tls_skip_verify {
-                let why = "is not taken: give the instance a certificate that the system trusts, or use a TCP check";
-                return Err(Refusal::invalid("TLSSkipVerify", why));
-            }
+            check_address("TLSServerName", &http.tls_server_name)?;
             check_time("Interval", http.interval, INTERVAL_MIN)?;
             check_time("Timeout", http.timeout, Duration::from_millis(1))?;
             check_url(&http.url)?;
@@ -166,13 +181,10 @@ fn check_time(field: &'static str, time: Duration, min: Duration) -> Result<(), 
 }
 
 /// An IP address or a host's name, or nothing for the node's.
-fn check_address(address: &str) -> Result<(), Refusal> {
-    check_words("Address", address, NAME_BYTES_MAX)?;
-    if address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()) {
-        return Err(Refusal::invalid(
-            "Address",
-            "is one that nobody can connect to; name the one others use",
-        ));
+fn check_address(field: &'static str, address: &str) -> Result<(), Refusal> {
+    check_words(field, address, NAME_BYTES_MAX)?;
+    if address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified()) {
+        return Err(Refusal::invalid(field, "is one that nobody can connect to; name the one others use"));
     }
     let is_part = |label: &str| {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -184,7 +196,7 @@ fn check_address(address: &str) -> Result<(), Refusal> {
         labels.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     let is_host = labels.split('.').all(is_part) && !is_numeric;
     if !address.is_empty() && !is_host && address.parse::<IpAddr>().is_err() {
-        return Err(Refusal::invalid("Address", "is neither an IP address nor a host's name"));
+        return Err(Refusal::invalid(field, "is neither an IP address nor a host's name"));
     }
     Ok(())
 }

@@ -200,6 +200,12 @@ impl Fields {
         self.map(name, |field, value| texts(&field, value))
     }
 
+    /// An object of objects with fields of their own, whose names are kept as they are; empty when absent.
+    pub(crate) fn object_map(&mut self, name: &'static str) -> Result<BTreeMap<Box<str>, Fields>, BadBody> {
+        let spelling = self.spelling;
+        self.map(name, |field, value| Fields::of(&format!("{field}."), value, spelling))
+    }
+
     fn map<T>(
         &mut self,
         name: &'static str,
@@ -235,11 +241,6 @@ impl Fields {
                 .collect(),
             Some((field, other)) => Err(wrong(field, &other, "a list")),
         }
-    }
-
-    /// The name of a field with the path to it, for messages.
-    pub(crate) fn path(&self, name: &str) -> String {
-        format!("{}{name}", self.place)
     }
 
     /// Refuses what nobody has taken.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use forebay_clock::{Clock, Moment};
@@ -20,6 +20,7 @@ use crate::probing::{ProbeAnswer, ProbeId, ProbeOrder, RegistryProbe};
 use crate::refusal::{Refusal, RegistryError};
 use crate::registry::{Effects, Registry};
 use crate::sharing::Sharing;
+use crate::standing::StoreReport;
 use crate::subscription::{Subscribers, Subscription};
 use crate::topic::Topic;
 use crate::waiting::Bells;
@@ -80,6 +81,17 @@ impl Handle {
             subscribers: Subscribers::default(),
             hurry: Notify::new(),
         }))
+    }
+
+    /// How the stores behind it are, those that there are.
+    pub fn stores(&self) -> Vec<StoreReport> {
+        let disk = self.0.disk.as_ref().map(|disk| disk.standing.report("disk"));
+        let shared = self.0.sharing.as_ref().map(|sharing| sharing.standing.report("shared"));
+        disk.into_iter().chain(shared).collect()
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.0)
     }
 
     /// The clock by which everything here goes.
@@ -259,6 +271,12 @@ impl Handle {
     }
 }
 
+impl From<Arc<Shared>> for Handle {
+    fn from(shared: Arc<Shared>) -> Handle {
+        Handle(shared)
+    }
+}
+
 async fn probe(prober: &impl RegistryProbe, order: ProbeOrder) -> (ProbeId, ProbeAnswer) {
     let timeout = order.kind.timeout();
     let answer = tokio::time::timeout(timeout, prober.probe(&order)).await;
@@ -294,6 +312,7 @@ mod tests {
             tags: Vec::new(),
             meta: Default::default(),
             weights: Weights::default(),
+            tagged_addresses: Default::default(),
             enable_tag_override: false,
             declared: Declared::Ready,
             checks: Vec::new(),

@@ -16,6 +16,9 @@ pub struct Registration {
     pub address: Box<str>,
     /// 0 for none.
     pub port: u16,
+    /// Where it says it is in other networks, by Consul's names for them: told to those who ask, and gone by by nobody
+    /// here.
+    pub tagged_addresses: BTreeMap<Box<str>, TaggedAddress>,
     /// In the order given.
     pub tags: Vec<Box<str>>,
     /// `version`, `zone`, `schema_version` and `api_version` have a meaning to Forebay.
@@ -30,6 +33,15 @@ pub struct Registration {
     pub checks: Vec<CheckSpec>,
     /// Whether checks that the instance had and that are not listed here go.
     pub replace_checks: bool,
+}
+
+/// Where an instance is in one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaggedAddress {
+    /// An IP address or a host's name; empty when only the port differs.
+    pub address: Box<str>,
+    /// 0 for none.
+    pub port: u16,
 }
 
 /// Shares of requests by status.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_clock::Moment;
 use forebay_store::StoreError;
 use forebay_store::sqlite::Writer;
 use forebay_store::sqlite::rusqlite::Connection;
@@ -15,6 +16,7 @@ use crate::outbox::Outbox;
 use crate::record::{Reader, write_instance, write_node};
 use crate::registry::Registry;
 use crate::sqlite::{ME, Row, save};
+use crate::standing::Standing;
 use crate::telemetry;
 
 /// How long what nobody waits for may wait for company: a crash forgets at most so much of what checks said.
@@ -40,6 +42,7 @@ pub(crate) struct Disk {
     /// Something is to be written when it suits.
     pub(crate) later: Notify,
     progress: watch::Sender<Progress>,
+    pub(crate) standing: Standing,
 }
 
 /// Numbers of [`Outbox::number`].
@@ -53,14 +56,15 @@ struct Progress {
 impl Disk {
     pub(crate) fn new(writer: Writer) -> Disk {
         let progress = watch::Sender::new(Progress::default());
-        Disk { writer, urgent: Notify::new(), later: Notify::new(), progress }
+        Disk { writer, urgent: Notify::new(), later: Notify::new(), progress, standing: Standing::default() }
     }
 
     fn stored(&self, number: u64) {
         self.progress.send_if_modified(|now| std::mem::replace(&mut now.stored, number) != number);
     }
 
-    fn failed(&self, number: u64, error: &Arc<StoreError>) {
+    fn failed(&self, now: Moment, number: u64, error: &Arc<StoreError>) {
+        self.standing.failed(now, error);
         self.progress.send_modify(|now| (now.failed, now.error) = (number, Some(Arc::clone(error))));
     }
 
@@ -135,6 +139,7 @@ impl Handle {
         let work = move |db: &Connection| save(db, &id, reserve, &rows);
         match disk.writer.write(work).await {
             Ok(()) => {
+                disk.standing.works();
                 *reserved = (*reserved).max(reserve);
                 if is_all {
                     disk.stored(part.number);
@@ -144,7 +149,7 @@ impl Handle {
             Err(error) => {
                 let (number, error) = (part.number, Arc::new(error));
                 self.lock().to_store.put_back(part);
-                disk.failed(number, &error);
+                disk.failed(self.clock().now(), number, &error);
                 Err(error)
             }
         }

@@ -37,6 +37,11 @@ impl Query {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The name of every parameter, as often as it is there.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether the parameter is there, with a value or without.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.first(name).is_some()

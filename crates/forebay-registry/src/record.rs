@@ -10,7 +10,7 @@ use forebay_store::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::check::{Check, CheckId, CheckKind, CheckSpec, HttpCheck, Status, TcpCheck};
-use crate::instance::{Declared, Instance, Registration, Weights};
+use crate::instance::{Declared, Instance, Registration, TaggedAddress, Weights};
 use crate::node::{Lease, Node};
 
 /// Who reads what is written.
@@ -42,6 +42,7 @@ pub(crate) fn write_instance(instance: &Instance, reader: Reader) -> String {
         "service": *registration.service,
         "address": registration.address,
         "port": registration.port,
+        "tagged_addresses": tagged_addresses(registration),
         "tags": registration.tags,
         "meta": pairs(&registration.meta),
         "weights": [registration.weights.passing, registration.weights.warning],
@@ -85,6 +86,7 @@ pub(crate) fn read_instance(node: &Arc<str>, id: &str, text: &str) -> Result<Ins
                 service: str_of(&value, "service")?.into(),
                 address: str_of(&value, "address")?.into(),
                 port: u16::try_from(value["port"].as_u64()?).ok()?,
+                tagged_addresses: read_tagged_addresses(&value["tagged_addresses"])?,
                 tags: tags.collect::<Option<_>>()?,
                 meta: read_pairs(&value["meta"])?,
                 weights: Weights { passing: weight(0)?, warning: weight(1)? },
@@ -100,6 +102,26 @@ pub(crate) fn read_instance(node: &Arc<str>, id: &str, text: &str) -> Result<Ins
         })
     };
     read().ok_or(StoreError::Corrupt("registered instance"))
+}
+
+fn tagged_addresses(registration: &Registration) -> Value {
+    let tagged = registration.tagged_addresses.iter();
+    tagged
+        .map(|(tag, place)| (tag.to_string(), json!([place.address, place.port])))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// Absent in what was written before there were any.
+fn read_tagged_addresses(value: &Value) -> Option<BTreeMap<Box<str>, TaggedAddress>> {
+    if value.is_null() {
+        return Some(BTreeMap::new());
+    }
+    let read = |(tag, place): (&String, &Value)| {
+        let port = u16::try_from(place[1].as_u64()?).ok()?;
+        Some((tag.as_str().into(), TaggedAddress { address: place[0].as_str()?.into(), port }))
+    };
+    value.as_object()?.iter().map(read).collect()
 }
 
 fn pairs(map: &BTreeMap<Box<str>, Box<str>>) -> Value {
@@ -195,6 +217,7 @@ fn write_kind(kind: &CheckKind, reader: Reader) -> Value {
                 "interval_ms": milliseconds(http.interval),
                 "timeout_ms": milliseconds(http.timeout),
                 "tls_skip_verify": http.tls_skip_verify,
+                "tls_server_name": http.tls_server_name,
             })
         }
     }
@@ -223,6 +246,8 @@ fn read_kind(value: &Value) -> Option<CheckKind> {
         interval,
         timeout,
         tls_skip_verify: value["tls_skip_verify"].as_bool()?,
+        // Absent in what was written before there was one.
+        tls_server_name: value["tls_server_name"].as_str().unwrap_or_default().into(),
     }))
 }
 
@@ -232,4 +257,22 @@ fn str_of<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_before_there_were_tagged_addresses_is_read() {
+        let written = r#"{"service":"orders","address":"","port":9001,"tags":[],"meta":{},"weights":[1,1],
+            "enable_tag_override":false,"declared":"ready","maintenance":null,"index":[7,8],"checks":[
+            {"id":"c","name":"c","notes":"","kind":{"http":"https://127.0.0.1/","method":"GET","header":{},"body":"",
+            "interval_ms":1000,"timeout_ms":1000,"tls_skip_verify":false},"at_first":"critical","thresholds":[0,0,0],
+            "deregister_after_ms":null,"status":"passing","output":"","index":[7,8]}]}"#;
+        let read = read_instance(&"web-1".into(), "orders-1", written).unwrap();
+        assert_eq!(read.registration.tagged_addresses, BTreeMap::new());
+        let CheckKind::Http(check) = &read.checks["c"].spec.kind else { panic!("it is asked over HTTP") };
+        assert_eq!(&*check.tls_server_name, "");
+    }
 }

@@ -54,6 +54,9 @@ impl Registry {
         };
         gone.iter().for_each(|check| self.forget_check(check));
         let ids: Vec<CheckId> = instance.checks.keys().cloned().collect();
+        for (id, check) in &instance.checks {
+            self.forget_answer_to_another(had.get(id), check);
+        }
         let me = Arc::clone(&self.me_key);
         self.replace(&me, &id, Some(instance));
         for check in ids {
@@ -107,7 +110,9 @@ impl Registry {
         if had.is_some_and(|had| had.spec == spec) {
             return Ok(id);
         }
-        let check = made(now, self.indexes.coming(), Arc::clone(&id), spec, had);
+        let had = had.cloned();
+        let check = made(now, self.indexes.coming(), Arc::clone(&id), spec, had.as_ref());
+        self.forget_answer_to_another(had.as_ref(), &check);
         let checks = match &place {
             Place::Node => Some(&mut self.me.checks),
             Place::Instance(instance) => self.me.instances.get_mut(instance).map(|found| &mut found.checks),
@@ -165,6 +170,13 @@ impl Registry {
         self.due.set(Due::Silence(Arc::clone(id)), if is_probed { Moment::NEVER } else { due });
         let is_asked = is_probed && !is_probing;
         self.probes.set(Arc::clone(id), if is_asked { due } else { Moment::NEVER });
+    }
+
+    /// An answer that is on its way to what a check asked before says nothing of what it asks now.
+    fn forget_answer_to_another(&mut self, had: Option<&Check>, check: &Check) {
+        if had.is_some_and(|had| had.spec.kind != check.spec.kind) {
+            self.probing.remove(&check.id);
+        }
     }
 
     /// Nothing happens to this check any more.

@@ -291,6 +291,12 @@ fn socket_address(instance: &Instance, node_address: &str) -> Option<SocketAddr>
 }
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod lasting;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_clock::Moment;
 use forebay_store::StoreError;
 use forebay_store::postgres::{Heard, Pool, migrate};
 use tokio::sync::Notify;
@@ -15,6 +16,7 @@ use crate::node::Lease;
 use crate::outbox::Outbox;
 use crate::postgres::{CHANNEL, Claim, Claimed, POSTGRES_SCHEMA, Put, leases, publish, read, renew};
 use crate::record::{Reader, read_instance, read_node, write_instance, write_node};
+use crate::standing::Standing;
 use crate::telemetry;
 
 /// How often a node renews its lease.
@@ -30,12 +32,16 @@ const ROWS_MAX: usize = 1024;
 /// Between two tries to bring a PostgreSQL that cannot be reached to the present schema.
 const MIGRATE_AGAIN: Duration = Duration::from_secs(1);
 
+/// What is wrong with a store that works, and belongs to somebody else who goes by our name.
+const NAME_TAKEN: &str = "another process is registered there under this node's name";
+
 /// A way to the shared store.
 #[derive(Debug)]
 pub(crate) struct Sharing {
     pool: Pool,
     /// There is something to tell.
     pub(crate) changed: Notify,
+    pub(crate) standing: Standing,
 }
 
 /// How far this node is.
@@ -53,7 +59,7 @@ struct Course {
 
 impl Sharing {
     pub(crate) fn new(pool: Pool) -> Sharing {
-        Sharing { pool, changed: Notify::new() }
+        Sharing { pool, changed: Notify::new(), standing: Standing::default() }
     }
 }
 
@@ -62,7 +68,7 @@ impl Handle {
     pub(crate) async fn share(&self, sharing: &Sharing) {
         let mut course = Course { all: true, ..Course::default() };
         while let Err(error) = migrate(&sharing.pool, &[POSTGRES_SCHEMA]).await {
-            course.note(sharing, &Err(error));
+            course.note(sharing, self.clock().now(), &Err(error));
             sleep(MIGRATE_AGAIN).await;
         }
         let mut listener = sharing.pool.listen(&[CHANNEL]);
@@ -90,7 +96,7 @@ impl Handle {
                 _ = renewing.tick() => self.renew(sharing, &mut course).await,
                 _ = looking.tick() => self.look(sharing, &mut course).await,
             };
-            course.note(sharing, &done);
+            course.note(sharing, self.clock().now(), &done);
         }
     }
 
@@ -233,8 +239,13 @@ impl Handle {
 }
 
 impl Course {
-    fn note(&mut self, sharing: &Sharing, done: &Result<(), StoreError>) {
+    fn note(&mut self, sharing: &Sharing, now: Moment, done: &Result<(), StoreError>) {
         let place = sharing.pool.place();
+        match done {
+            Err(error) => sharing.standing.failed(now, error),
+            Ok(()) if self.taken => sharing.standing.failed(now, NAME_TAKEN),
+            Ok(()) => sharing.standing.works(),
+        }
         match done {
             Ok(()) => {
                 if self.well.replace(true) != Some(true) {

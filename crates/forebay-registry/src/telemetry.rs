@@ -1,5 +1,7 @@
 //! What the registry says in the log, only what somebody may want to do something about; and what it counts.
 
+use domain::base::Rtype;
+use domain::base::iana::OptRcode;
 use forebay_store::StoreError;
 use forebay_telemetry::metrics::{Counter, Desc, Family, Registry as Metrics};
 
@@ -20,6 +22,55 @@ impl Requests {
     pub(crate) fn answered(&self, route: Option<&str>, status: u16) {
         self.0.series([route.unwrap_or(NO_ROUTE), &status.to_string()]).add_shared(1);
     }
+}
+
+const DNS_QUERIES: Desc<2> = Desc::new(
+    "forebay_registry_dns_queries",
+    "Queries in DNS that the registry answered, by the type of record asked for and the code of the answer.",
+    ["type", "code"],
+);
+/// Types that are told apart; whoever asks for others finds nothing here anyway.
+const TYPES: [(Rtype, &str); 10] = [
+    (Rtype::A, "A"),
+    (Rtype::AAAA, "AAAA"),
+    (Rtype::SRV, "SRV"),
+    (Rtype::ANY, "ANY"),
+    (Rtype::CNAME, "CNAME"),
+    (Rtype::NS, "NS"),
+    (Rtype::SOA, "SOA"),
+    (Rtype::TXT, "TXT"),
+    (Rtype::PTR, "PTR"),
+    (Rtype::HTTPS, "HTTPS"),
+];
+/// Codes that answers have.
+const CODES: [(OptRcode, &str); 6] = [
+    (OptRcode::NOERROR, "NOERROR"),
+    (OptRcode::NXDOMAIN, "NXDOMAIN"),
+    (OptRcode::REFUSED, "REFUSED"),
+    (OptRcode::FORMERR, "FORMERR"),
+    (OptRcode::NOTIMP, "NOTIMP"),
+    (OptRcode::BADVERS, "BADVERS"),
+];
+
+/// Counts queries in DNS.
+#[derive(Clone)]
+pub(crate) struct Queries(Family<Counter, 2>);
+
+impl Queries {
+    pub(crate) fn new(metrics: &Metrics) -> Queries {
+        Queries(metrics.counters(DNS_QUERIES))
+    }
+
+    /// `kind` is that of the question, if there was one.
+    pub(crate) fn answered(&self, kind: Option<Rtype>, code: OptRcode) {
+        let kind = kind.map_or("none", |kind| word(&TYPES, kind));
+        self.0.series([kind, word(&CODES, code)]).add_shared(1);
+    }
+}
+
+/// What a label says; what nobody tells apart is one.
+fn word<T: PartialEq>(known: &[(T, &'static str)], value: T) -> &'static str {
+    known.iter().find(|(one, _)| *one == value).map_or("other", |(_, word)| word)
 }
 
 pub(crate) fn row_unreadable(row: &str, error: &StoreError) {

@@ -76,13 +76,14 @@ impl Control<'_> {
         let sources = self.surroundings.sources.clone();
         let read = |path: &std::path::Path| Disk.read(path);
         let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));
-        let admin = Admin::new(Told::admin_state(&told, &self.gateway, &self.surroundings));
+        let registrar = self.registrar.take();
+        let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());
+        let admin =
+            Admin::new(Told::admin_state(&told, &self.gateway, &self.surroundings, registered.as_ref()));
         let core = ServerCore {
             sweeper: sweeper.clone(),
             dates: Rc::new(DateCache::new(self.surroundings.clock.clone())),
         };
-        let registrar = self.registrar.take();
-        let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());
         let registry =
             registry::run(registrar, sweeper.clone(), &resolver, core.clone(), self.surroundings.clone());
         let admin = serve_admin(self.admin.try_clone()?, Rc::new(admin), core);

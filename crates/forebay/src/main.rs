@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod control;
 mod demo;
+mod listeners;
 mod message;
 mod registry;
 mod reload;

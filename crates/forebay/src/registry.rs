@@ -108,10 +108,11 @@ pub(crate) async fn run(
         "the registry serves"
     );
     let (metrics, rng) = (&surroundings.registry, fastrand::Rng::new());
+    handle.measure(metrics);
     let api = RegistryHttp::new(handle.clone(), &settings.datacenter, shutdown.clone(), metrics, rng);
     let listeners = async {
         let http = serve_http(http, api, core);
-        let dns = serve_dns(udp, tcp, handle.clone(), zone, stopped(shutdown));
+        let dns = serve_dns(udp, tcp, handle.clone(), zone, metrics.clone(), stopped(shutdown));
         tokio::try_join!(
             async { http.await.map_err(|error| listener_failed("the registry's HTTP listener", &error)) },
             async { dns.await.map_err(|error| listener_failed("the registry's DNS listener", &error)) },

@@ -8,12 +8,12 @@ use forebay_config::{Check, Name, Settings, Spanned};
 use forebay_cors::CorsSettings;
 use forebay_gateway::check_auth;
 use forebay_gateway::planning::Sections;
-use forebay_gateway::settings::{
-    GatewaySettings, RouteSettings, ServiceSettings, check_local_ports, check_routes,
-};
+use forebay_gateway::settings::{GatewaySettings, RouteSettings, ServiceSettings, check_routes};
 use forebay_registry::RegistrySettings;
 use forebay_shutdown::ShutdownSettings;
 use forebay_store::{StateSettings, StoreSettings};
+
+use crate::listeners;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Settings)]
@@ -93,12 +93,6 @@ impl Root {
     fn check(&self, check: &mut Check<'_, '_>) {
         check_routes(&self.route, check);
         check_auth(&self.auth, &self.gateway, &self.route, check);
-        let front = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));
-        let registry = self
-            .registry
-            .iter()
-            .flat_map(|registry| [("registry.listen", registry.listen), ("registry.dns", registry.dns)]);
-        let listeners: Vec<_> = front.chain([("admin.listen", self.admin.listen)]).chain(registry).collect();
-        check_local_ports(self.service.iter(), &listeners, check);
+        listeners::check(self, check);
     }
 }

@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use forebay_admin::{AdminState, AuthMaterial, Denied, GenerationStatus, Reload, Sparing};
+use forebay_admin::{
+    AdminState, AuthMaterial, Denied, GenerationStatus, ReadinessCheck, Reload, Sparing, Verdict,
+};
 use forebay_config::{Effective, Loaded};
 use forebay_cors::DeniedCall;
 use forebay_gateway::sources::SourceReport;
 use forebay_gateway::{Gateway, Surroundings};
+use forebay_registry::{Handle, Trouble};
 
 use crate::root::Root;
 
@@ -42,6 +45,7 @@ impl Told {
         told: &Rc<RefCell<Told>>,
         gateway: &Gateway,
         surroundings: &Surroundings,
+        registered: Option<&Handle>,
     ) -> AdminState {
         let (effective, generation) = (told.clone(), told.clone());
         AdminState {
@@ -54,7 +58,7 @@ impl Told {
             denied: denied(gateway),
             sparings: sparings(gateway, surroundings),
             auth: auth(surroundings),
-            checks: Vec::new(),
+            checks: registered.map(stores).unwrap_or_default(),
         }
     }
 }
@@ -81,6 +85,26 @@ fn auth(surroundings: &Surroundings) -> Box<dyn Fn() -> Vec<AuthMaterial>> {
         };
         sources.reports(clock.now()).into_iter().map(material).collect()
     })
+}
+
+/// What stands behind the registry. It goes on from memory without, so none of it takes the process out of rotation.
+fn stores(registered: &Handle) -> Vec<(&'static str, ReadinessCheck)> {
+    let check = |store: &'static str, means: &'static str| -> ReadinessCheck {
+        let handle = registered.clone();
+        Box::new(move || {
+            let report = handle.stores().into_iter().find(|report| report.store == store);
+            let Some(Trouble { since, error }) = report.and_then(|report| report.trouble) else {
+                return Verdict::Ok(String::new());
+            };
+            let age = handle.clock().now().since(since).as_secs();
+            Verdict::Warning(format!("failing for {age}s: {error}; {means}"))
+        })
+    };
+    let named = |store| match store {
+        "disk" => ("registry's state", check(store, "what registers now would be gone after a restart")),
+        _ => ("registry's shared store", check(store, "other nodes stay as last known")),
+    };
+    registered.stores().into_iter().map(|report| named(report.store)).collect()
 }
 
 fn denied(gateway: &Gateway) -> Box<dyn Fn() -> Vec<Denied>> {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use forebay_admin::{
-    Admin, AdminSettings, AdminState, GenerationStatus, ReadinessCheck, Reload, serve_admin,
+    Admin, AdminSettings, AdminState, GenerationStatus, ReadinessCheck, Reload, Verdict, serve_admin,
 };
 use forebay_clock::Clock;
 use forebay_config::{Inputs, Loaded, Secret, Settings, load};
@@ -41,7 +41,7 @@ pub(crate) struct House {
     pub(crate) shutdown: Shutdown,
     discovery: Discovery,
     generation: Rc<RefCell<GenerationStatus>>,
-    check: Rc<RefCell<Result<String, String>>>,
+    check: Rc<RefCell<Verdict>>,
     serving: RefCell<Option<JoinHandle<std::io::Result<()>>>>,
 }
 
@@ -66,7 +66,7 @@ impl House {
         let (shutdown, discovery) = (Shutdown::new(), services(&clock));
         let status = GenerationStatus { number: 1, since: UNIX_EPOCH, last_reload: None };
         let generation = Rc::new(RefCell::new(status));
-        let check = Rc::new(RefCell::new(Ok("held".to_owned())));
+        let check = Rc::new(RefCell::new(Verdict::Ok("held".to_owned())));
         let state = AdminState {
             clock: clock.clone(),
             registry: Registry::new(1),
@@ -116,7 +116,11 @@ impl House {
     }
 
     pub(crate) fn fail_check(&self, why: &str) {
-        *self.check.borrow_mut() = Err(why.to_owned());
+        *self.check.borrow_mut() = Verdict::Failed(why.to_owned());
+    }
+
+    pub(crate) fn warn_check(&self, why: &str) {
+        *self.check.borrow_mut() = Verdict::Warning(why.to_owned());
     }
 
     /// Waits for the end of the listener's service.

@@ -118,6 +118,9 @@ fn a_dead_service_warns_and_the_process_stays_ready() {
 fn a_failed_check_makes_it_unready_and_not_dead() {
     with_house(async |house: &House| {
         let mut client = house.client().await;
+        house.warn_check("slow");
+        assert_eq!(client.get("/readyz").await.body, "ok\n");
+        assert!(client.get("/readyz?verbose").await.body.contains("[!]state directory warning: slow\n"));
         house.fail_check("lock lost");
         let ready = client.get("/readyz").await;
         assert_eq!((ready.status, &*ready.body), (503, "not ready\n"));

@@ -12,6 +12,7 @@ use crate::endpoint::{Endpoint, Identity};
 use crate::health::{Health, HealthCheck, HealthMachine};
 use crate::live::{EndpointId, LiveState};
 use crate::merge::merge;
+use crate::pushed::Advertised;
 use crate::service::{EndpointSet, LiveEndpoint};
 
 impl Catalog {
@@ -73,9 +74,9 @@ impl Catalog {
             };
             for LiveEndpoint { endpoint, live } in &endpoints[run.clone()] {
                 let pushed = listing.and_then(|listing| listing.endpoint(endpoint.address));
-                let reason = pushed.and_then(|pushed| pushed.advertised.reason());
-                if live.advertise(now, reason) {
-                    self.changes.push(Change::advertised(endpoint, reason));
+                let word = pushed.map(|pushed| &pushed.advertised);
+                if live.advertise(now, word) {
+                    self.changes.push(Change::advertised(endpoint, word.and_then(Advertised::reason)));
                 }
             }
         }

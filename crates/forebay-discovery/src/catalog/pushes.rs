@@ -10,7 +10,7 @@ use super::{Catalog, Listed, Service, Supply};
 use crate::change::{Change, is_turn};
 use crate::endpoint::Endpoint;
 use crate::merge::ENDPOINTS_MAX;
-use crate::pushed::{Listing, Pushed, PushedChange, Shift, UNCLAIMED_MAX};
+use crate::pushed::{Advertised, Listing, Pushed, PushedChange, Shift, UNCLAIMED_MAX};
 use crate::service::{EndpointSet, LiveEndpoint};
 
 /// More changes than that at once, and putting the set together anew is no more work.
@@ -175,9 +175,9 @@ impl Catalog {
         let Ok(at) = find(ours, address) else { return };
         let LiveEndpoint { endpoint, live } = &ours[at];
         let pushed = self.listings.get(listed).and_then(|listed| listed.listing.endpoint(address));
-        let reason = pushed.and_then(|pushed| pushed.advertised.reason());
-        if live.advertise(now, reason) {
-            self.changes.push(Change::advertised(endpoint, reason));
+        let word = pushed.map(|pushed| &pushed.advertised);
+        if live.advertise(now, word) {
+            self.changes.push(Change::advertised(endpoint, word.and_then(Advertised::reason)));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is asked and what an answer says. The wire format itself is the `domain` crate's.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::host::HostName;
 pub(super) type Reply = Message<Vec<u8>>;
 
 /// The records of one kind in an answer; at least one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Records<T> {
     pub(super) records: Vec<T>,
     /// The shortest in the answer, aliases included.
@@ -27,6 +29,14 @@ pub(super) struct ServiceRecord {
     pub(super) weight: u16,
     pub(super) port: u16,
     pub(super) target: HostName,
+    pub(super) along: Along,
+}
+
+/// Addresses of a target that came along with its record, a family each; none where it has to be asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Along {
+    pub(super) v4: Option<Records<IpAddr>>,
+    pub(super) v6: Option<Records<IpAddr>>,
 }
 
 /// A question for a recursive name server. Without EDNS: what does not fit into 512 octets comes over TCP, which
@@ -86,6 +96,7 @@ pub(super) fn addresses(reply: &Reply) -> Option<Records<IpAddr>> {
 /// port nobody could connect to; `None` when the message cannot be parsed.
 pub(super) fn services(reply: &Reply) -> Option<Records<ServiceRecord>> {
     let canonical = reply.canonical_name()?;
+    let along = along(reply).unwrap_or_default();
     let mut records = Vec::new();
     for record in reply.answer().ok()?.limit_to::<Srv<_>>() {
         let record = record.ok()?;
@@ -94,10 +105,42 @@ pub(super) fn services(reply: &Reply) -> Option<Records<ServiceRecord>> {
         let Ok(target) = target else { continue };
         if *record.owner() == canonical && data.port() != 0 {
             let (priority, weight, port) = (data.priority(), data.weight(), data.port());
-            records.push(ServiceRecord { priority, weight, port, target });
+            let along = along.get(&target).cloned().unwrap_or_default();
+            records.push(ServiceRecord { priority, weight, port, target, along });
         }
     }
     Some(Records { records, ttl: shortest_ttl(reply)? })
+}
+
+/// The addresses in the additional section, by the names that have them. What is there of a family is all of it (RFC 2181
+/// section 9); of a family that is not, only the authority for the name knows that there is none.
+fn along(reply: &Reply) -> Option<HashMap<HostName, Along>> {
+    let mut found: HashMap<HostName, Along> = HashMap::new();
+    for record in reply.additional().ok()? {
+        let record = record.ok()?;
+        let ttl = record.ttl().into_duration();
+        let ip = if let Some(a) = record.to_record::<A>().ok()? {
+            IpAddr::V4(a.data().addr())
+        } else if let Some(aaaa) = record.to_record::<Aaaa>().ok()? {
+            IpAddr::V6(aaaa.data().addr())
+        } else {
+            continue;
+        };
+        let Ok(owner) = HostName::parse(&format!("{}.", record.owner())) else { continue };
+        let along = found.entry(owner).or_default();
+        let family = if ip.is_ipv4() { &mut along.v4 } else { &mut along.v6 };
+        let family = family.get_or_insert(Records { records: Vec::new(), ttl });
+        family.ttl = family.ttl.min(ttl);
+        family.records.push(ip);
+    }
+    if reply.header().aa() {
+        for along in found.values_mut() {
+            let none = || Records { records: Vec::new(), ttl: Duration::MAX };
+            along.v4.get_or_insert_with(none);
+            along.v6.get_or_insert_with(none);
+        }
+    }
+    Some(found)
 }
 
 fn shortest_ttl(reply: &Reply) -> Option<Duration> {

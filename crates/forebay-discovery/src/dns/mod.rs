@@ -26,7 +26,7 @@ use domain::base::Rtype;
 use futures_util::future::{self, Either};
 use futures_util::stream::{self, StreamExt};
 
-use self::message::{Records, ServiceRecord};
+use self::message::{Along, Records, ServiceRecord};
 use self::system::System;
 use crate::answer::{Answer, Part, ResolveFailure};
 use crate::endpoint::Target;
@@ -129,10 +129,24 @@ impl DnsResolver {
         Err(denied.unwrap_or(ResolveFailure::NoSuchName { name: name.as_str().into() }))
     }
 
-    /// A and AAAA of exactly this name. Each family may be missing for its own reason.
+    /// A and AAAA of exactly this name.
     async fn addresses(&self, system: &System, name: &HostName) -> Result<Addresses, ResolveFailure> {
-        let v4 = pin!(self.query(system, name, Rtype::A, message::addresses));
-        let v6 = pin!(self.query(system, name, Rtype::AAAA, message::addresses));
+        self.remaining_addresses(system, name, Along::default()).await
+    }
+
+    /// A and AAAA of exactly this name, as far as they are not there. Each family may be missing for its own reason.
+    async fn remaining_addresses(
+        &self,
+        system: &System,
+        name: &HostName,
+        along: Along,
+    ) -> Result<Addresses, ResolveFailure> {
+        let rest = async |kind, along: Option<Records<IpAddr>>| match along {
+            Some(records) => Ok(records),
+            None => self.query(system, name, kind, message::addresses).await,
+        };
+        let v4 = pin!(rest(Rtype::A, along.v4));
+        let v6 = pin!(rest(Rtype::AAAA, along.v6));
         let (v4, v6) = match future::select(v4, v6).await {
             Either::Left((v4, v6)) if v4.is_ok() => (v4, soon(name, v6).await),
             Either::Right((v6, v4)) if v6.is_ok() => (soon(name, v4).await, v6),
@@ -157,7 +171,10 @@ impl DnsResolver {
         });
         services.records.truncate(SRV_TARGETS_MAX);
         let found: Vec<_> = stream::iter(services.records)
-            .map(|record| async move { (self.addresses(system, &record.target).await, record) })
+            .map(|mut record| async move {
+                let along = std::mem::take(&mut record.along);
+                (self.remaining_addresses(system, &record.target, along).await, record)
+            })
             .buffered(SRV_TARGETS_AT_ONCE)
             .collect()
             .await;

@@ -18,6 +18,12 @@ pub(crate) enum Say {
     Addresses(Vec<(&'static str, u32)>),
     /// These targets: priority, weight, port, name.
     Services(Vec<(u16, u16, u16, &'static str)>),
+    /// The same, with addresses of names that are said to be all there is, or only what is at hand.
+    ServicesAlong {
+        services: Vec<(u16, u16, u16, &'static str)>,
+        along: Vec<(&'static str, &'static str, u32)>,
+        authoritative: bool,
+    },
     /// No record, and this code.
     Code(Rcode),
     /// Nothing at all over UDP.
@@ -28,7 +34,10 @@ pub(crate) enum Say {
     AfterForgery(Box<Say>),
 }
 
-type Zone = Arc<Mutex<BTreeMap<(String, Rtype), Say>>>;
+/// What there is to say.
+type Known = BTreeMap<(String, Rtype), Say>;
+/// And what was asked, in that order.
+type Zone = Arc<Mutex<(Known, Vec<(String, Rtype)>)>>;
 
 /// Answers until dropped. What it was not told about does not exist.
 pub(crate) struct DnsServer {
@@ -49,7 +58,14 @@ impl DnsServer {
     }
 
     pub(crate) fn say(&self, name: &str, kind: Rtype, what: Say) {
-        self.zone.lock().unwrap().insert((name.to_owned(), kind), what);
+        self.zone.lock().unwrap().0.insert((name.to_owned(), kind), what);
+    }
+
+    /// What was asked, sorted.
+    pub(crate) fn asked(&self) -> Vec<(String, Rtype)> {
+        let mut asked = self.zone.lock().unwrap().1.clone();
+        asked.sort_unstable();
+        asked
     }
 
     /// A records of TTL 0 and no AAAA.
@@ -111,7 +127,9 @@ async fn serve_tcp(listener: TcpListener, zone: Zone) {
 fn lookup(zone: &Zone, query: &Message<Vec<u8>>) -> Say {
     let question = query.sole_question().unwrap();
     let key = (question.qname().to_string(), question.qtype());
-    zone.lock().unwrap().get(&key).cloned().unwrap_or(Say::Code(Rcode::NXDOMAIN))
+    let (known, asked) = &mut *zone.lock().unwrap();
+    asked.push(key.clone());
+    known.get(&key).cloned().unwrap_or(Say::Code(Rcode::NXDOMAIN))
 }
 
 fn reply(query: &Message<Vec<u8>>, say: &Say, udp: bool) -> Vec<u8> {
@@ -128,7 +146,7 @@ fn reply(query: &Message<Vec<u8>>, say: &Say, udp: bool) -> Vec<u8> {
                 }
             }
         }
-        Say::Services(services) => {
+        Say::Services(services) | Say::ServicesAlong { services, .. } => {
             for &(priority, weight, port, target) in services {
                 let target: Name<Vec<u8>> = target.parse().unwrap();
                 reply.push((&owner, 20, Srv::new(priority, weight, port, target))).unwrap();
@@ -136,6 +154,17 @@ fn reply(query: &Message<Vec<u8>>, say: &Say, udp: bool) -> Vec<u8> {
         }
         Say::Long(_) if udp => reply.header_mut().set_tc(true),
         Say::Long(inner) | Say::AfterForgery(inner) => return self::reply(query, inner, udp),
+    }
+    let mut reply = reply.additional();
+    if let Say::ServicesAlong { along, authoritative, .. } = say {
+        reply.header_mut().set_aa(*authoritative);
+        for (name, ip, ttl) in along {
+            let name: Name<Vec<u8>> = name.parse().unwrap();
+            match ip.parse().unwrap() {
+                IpAddr::V4(ip) => reply.push((name, *ttl, A::new(ip))).unwrap(),
+                IpAddr::V6(ip) => reply.push((name, *ttl, Aaaa::new(ip))).unwrap(),
+            }
+        }
     }
     reply.finish()
 }

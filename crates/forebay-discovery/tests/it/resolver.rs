@@ -80,6 +80,60 @@ async fn services_keep_priority_weight_and_port() {
 }
 
 #[tokio::test]
+async fn addresses_that_come_along_with_services_are_not_asked_for() {
+    let name = "_http._tcp.orders.internal";
+    let services = vec![(1, 1, 8001, "a.internal"), (1, 1, 8002, "b.internal"), (1, 1, 8003, "c.internal")];
+    let along = vec![
+        ("A.internal", "10.0.0.1", 10),
+        ("a.internal", "10.0.0.2", 5),
+        ("b.internal", "10.0.0.3", 10),
+        ("b.internal", "fd00::3", 10),
+        ("unasked.internal", "10.6.6.6", 1),
+    ];
+    let asked = async |authoritative| {
+        let dns = DnsServer::start().await;
+        let (services, along) = (services.clone(), along.clone());
+        dns.say(name, Rtype::SRV, Say::ServicesAlong { services, along, authoritative });
+        dns.say_v4("c.internal", &["10.0.0.4"]);
+        dns.say("a.internal", Rtype::AAAA, Say::Addresses(vec![("fd00::1", 10)]));
+        let answer = resolve(&[dns.address], &format!("dns+srv:{name}")).await.unwrap();
+        let asked: Vec<String> = dns.asked().iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        assert_eq!(asked.last().map(String::as_str), Some("c.internal AAAA"));
+        (asked.len(), answer)
+    };
+    // The authority has said all there is of `a`, and nothing of `c`.
+    let (count, answer) = asked(true).await;
+    let all = ["10.0.0.1:8001", "10.0.0.2:8001", "10.0.0.3:8002", "10.0.0.4:8003", "[fd00::3]:8002"];
+    assert_eq!((count, addresses(&answer)), (3, all.map(str::to_owned).to_vec()));
+    let parts: Vec<_> = answer.parts.iter().map(|part| (&*part.name, part.targets.is_some())).collect();
+    assert!(parts.contains(&("8001 a.internal. AAAA", true)), "it is known that there is none: {parts:?}");
+    // Somebody else may have left out what it did not have at hand.
+    let (count, answer) = asked(false).await;
+    assert_eq!((count, addresses(&answer).len()), (4, 6));
+    assert!(addresses(&answer).contains(&"[fd00::1]:8001".to_owned()));
+}
+
+#[tokio::test]
+async fn what_comes_along_counts_for_how_long_an_answer_holds() {
+    let dns = DnsServer::start().await;
+    let (services, along) = (vec![(1, 1, 8001, "a.internal")], vec![("a.internal", "10.0.0.1", 7)]);
+    dns.say("_a._tcp.internal", Rtype::SRV, Say::ServicesAlong { services, along, authoritative: true });
+    let answer = resolve(&[dns.address], "dns+srv:_a._tcp.internal").await.unwrap();
+    assert_eq!(answer.ttl, Duration::from_secs(7));
+}
+
+#[tokio::test]
+async fn services_that_do_not_fit_into_a_datagram_come_over_tcp_with_their_addresses() {
+    let dns = DnsServer::start().await;
+    let (services, along) = (vec![(1, 1, 8001, "a.internal")], vec![("a.internal", "10.0.0.1", 7)]);
+    let whole = Say::ServicesAlong { services, along, authoritative: true };
+    dns.say("_a._tcp.internal", Rtype::SRV, Say::Long(Box::new(whole)));
+    let answer = resolve(&[dns.address], "dns+srv:_a._tcp.internal").await.unwrap();
+    assert_eq!(addresses(&answer), ["10.0.0.1:8001"]);
+    assert_eq!(dns.asked().len(), 2, "by UDP and by TCP");
+}
+
+#[tokio::test]
 async fn what_does_not_fit_into_a_datagram_comes_over_tcp() {
     let dns = DnsServer::start().await;
     let long = Say::Long(Box::new(Say::Addresses(vec![("10.0.0.1", 30)])));

@@ -45,9 +45,14 @@ fn an_endpoint_that_says_it_is_unwell_gets_no_request() {
     let well = |status: &'static str| {
         Upstream::start(move |connection| {
             loop {
-                let status =
-                    if connection.request()?.start.starts_with("GET /healthz ") { status } else { "200 OK" };
-                connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"))?;
+                // A health page may be as long as it likes: its status says it all.
+                let (status, length) = if connection.request()?.start.starts_with("GET /healthz ") {
+                    (status, 100_000)
+                } else {
+                    ("200 OK", 0)
+                };
+                let page = "x".repeat(length);
+                connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{page}"))?;
             }
         })
     };

@@ -28,7 +28,10 @@ fn outcome(address: SocketAddr, body: &'static str) -> Result<(u16, String), &'s
         Err(FetchError::Connect(_)) => Err("unconnected"),
         Err(FetchError::Send(_)) => Err("unsent"),
         Err(FetchError::Receive(_)) => Err("unreceived"),
-        Err(FetchError::TooLarge) => Err("too large"),
+        Err(FetchError::TooLarge { head, begun }) => {
+            assert!(head.status() == 200 && begun.len() <= 100);
+            Err("too large")
+        }
         Err(FetchError::TimedOut) => Err("timed out"),
     }
 }

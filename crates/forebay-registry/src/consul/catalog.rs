@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::options::has_tags;
 use super::refused::Refused;
 use super::routes::{Call, View};
 use super::views;
@@ -26,10 +27,16 @@ pub(crate) fn peers(view: &View<'_>, call: &Call<'_>) -> Result<Reply, Refused> 
 }
 
 pub(crate) fn nodes(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> {
+    let nodes = wanted_nodes(view, call);
+    Ok(nodes.into_iter().map(|node| views::node(node, view.datacenter)).collect())
+}
+
+/// The nodes that a request is about, the near one first.
+pub(crate) fn wanted_nodes<'r>(view: &View<'r>, call: &Call<'_>) -> Vec<&'r Node> {
     let own = &*view.registry.me().name;
     let mut nodes: Vec<&Node> = view.registry.nodes().filter(|node| call.options.wants_node(node)).collect();
     nodes.sort_by_key(|node| !call.options.is_near(&node.name, own));
-    Ok(nodes.into_iter().map(|node| views::node(node, view.datacenter)).collect())
+    nodes
 }
 
 pub(crate) fn services(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> {
@@ -48,18 +55,16 @@ pub(crate) fn services(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refuse
 }
 
 pub(crate) fn service(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> {
-    let found = found(view, call);
+    let found = found(view, call, &call.options.tags);
     Ok(found.iter().map(|one| views::catalog_service(one.node, one.instance, view.datacenter)).collect())
 }
 
-/// The instances that a request is about, those on the near node first.
-pub(crate) fn found<'r>(view: &View<'r>, call: &Call<'_>) -> Vec<Found<'r>> {
+/// The instances that a request is about, with these tags, those on the near node first.
+pub(crate) fn found<'r>(view: &View<'r>, call: &Call<'_>, tags: &[String]) -> Vec<Found<'r>> {
     let own = &*view.registry.me().name;
     let all = view.registry.instances_of(&call.name);
     let mut wanted: Vec<Found<'_>> = all
-        .filter(|one| {
-            call.options.wants_node(one.node) && call.options.wants_tags(&one.instance.registration.tags)
-        })
+        .filter(|one| call.options.wants_node(one.node) && has_tags(&one.instance.registration.tags, tags))
         .collect();
     wanted.sort_by_key(|one| !call.options.is_near(&one.node.name, own));
     wanted
@@ -85,4 +90,40 @@ pub(crate) fn node_services(view: &View<'_>, call: &Call<'_>) -> Result<Value, R
 /// A node by its name or its id.
 pub(crate) fn named<'r>(view: &View<'r>, name: &str) -> Option<&'r Node> {
     view.registry.node(name).or_else(|| view.registry.nodes().find(|node| node.id.eq_ignore_ascii_case(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_http::Method;
+
+    use super::*;
+    use crate::asked::Asked;
+    use crate::consul::health;
+    use crate::consul::options::Options;
+    use crate::node::Lease;
+    use crate::query::Query;
+    use crate::registry::Registry;
+
+    #[test]
+    fn what_is_on_the_near_node_comes_first_wherever_nodes_are_listed() {
+        let mut registry = Registry::new(Node::own("web-b", "id-b", "10.0.0.2"));
+        for name in ["web-a", "web-c"] {
+            registry.absorb(Node { lease: Lease::Held, ..Node::own(name, name, "10.0.0.1") });
+        }
+        let view = View { registry: &registry, datacenter: "dc1", here: "here" };
+        let order = |near: &str, list: fn(&View<'_>, &Call<'_>) -> Result<Value, Refused>| {
+            let query = Query::parse(&format!("near={near}")).unwrap();
+            let options = Options::read(&query, "dc1").unwrap();
+            let (path, places, body) = (String::new(), Default::default(), Vec::new());
+            let asked = Asked { method: Method::Get, path, query, wants_text: false, places, body };
+            let found = list(&view, &Call { asked: &asked, name: "any".into(), options }).unwrap();
+            let names = found.as_array().unwrap().iter().map(|one| one["Node"].as_str().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        for list in [nodes, health::state] {
+            assert_eq!(order("", list), ["web-a", "web-b", "web-c"]);
+            assert_eq!(order("WEB-C", list), ["web-c", "web-a", "web-b"]);
+            assert_eq!(order("_agent", list), ["web-b", "web-a", "web-c"]);
+        }
+    }
 }

@@ -40,6 +40,7 @@ pub(crate) struct Definition {
     header: BTreeMap<Box<str>, Vec<Box<str>>>,
     body: String,
     tls_skip_verify: bool,
+    tls_server_name: String,
     tcp: String,
     interval: Option<Duration>,
     timeout: Option<Duration>,
@@ -68,6 +69,7 @@ impl Definition {
             header: fields.texts_map("Header")?,
             body: fields.text("Body")?,
             tls_skip_verify: fields.flag("TLSSkipVerify")?,
+            tls_server_name: fields.text("TLSServerName")?,
             tcp: fields.text("TCP")?,
             interval: positive(fields.duration("Interval")?),
             timeout: positive(fields.duration("Timeout")?),
@@ -132,6 +134,7 @@ impl Definition {
             interval,
             timeout,
             tls_skip_verify: self.tls_skip_verify,
+            tls_server_name: self.tls_server_name.into(),
         }))
     }
 }
@@ -165,9 +168,6 @@ fn refuse_foreign(fields: &mut Fields) -> Result<(), Refused> {
     fields.text("Shell")?;
     if fields.flag("TCPUseTLS")? {
         return Err(foreign("TCPUseTLS", "TLS in TCP checks"));
-    }
-    if !fields.text("TLSServerName")?.is_empty() {
-        return Err(foreign("TLSServerName", "another name for TLS than the URL's"));
     }
     Ok(())
 }

@@ -63,7 +63,14 @@ mod tests {
 
     fn asked(path: &str, query: &str) -> Asked {
         let query = Query::parse(query).expect("a query");
-        Asked { method: Method::Get, path: path.into(), query, wants_text: false, body: Vec::new() }
+        Asked {
+            method: Method::Get,
+            path: path.into(),
+            query,
+            wants_text: false,
+            places: Default::default(),
+            body: Vec::new(),
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::catalog::{found, named};
+use super::catalog::{found, named, wanted_nodes};
 use super::checks::{self, CheckView};
 use super::refused::Refused;
 use super::routes::{Call, View};
@@ -15,14 +15,14 @@ pub(crate) fn node(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> {
 }
 
 pub(crate) fn checks(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> {
-    let found = found(view, call);
+    let found = found(view, call, &[]);
     let checks = found.iter().flat_map(|one| checks::of_instance(one.node, one.instance));
     Ok(checks.map(|check| check.json()).collect())
 }
 
 pub(crate) fn service(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> {
     let mut entries = Vec::new();
-    for one in found(view, call) {
+    for one in found(view, call, &call.options.tags) {
         let checks: Vec<CheckView<'_>> = checks::bearing_on(one.node, one.instance).collect();
         if call.options.passing && checks.iter().any(|check| check.status != Status::Passing) {
             continue;
@@ -43,8 +43,7 @@ pub(crate) fn state(view: &View<'_>, call: &Call<'_>) -> Result<Value, Refused> 
             Refused::bad(format!("{name:?} is no state; ask for any, passing, warning or critical"))
         })?),
     };
-    let nodes = view.registry.nodes().filter(|node| call.options.wants_node(node));
-    let checks = nodes.flat_map(checks::on_node);
+    let checks = wanted_nodes(view, call).into_iter().flat_map(checks::on_node);
     Ok(checks
         .filter(|check| wanted.is_none_or(|wanted| check.status == wanted))
         .map(|check| check.json())

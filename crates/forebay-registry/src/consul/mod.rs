@@ -22,7 +22,7 @@ use forebay_clock::Moment;
 
 pub(crate) use self::echo::Echo;
 use self::echo::Said;
-use self::options::{Consistency, Options};
+use self::options::{Consistency, Options, refuse_places_of_head};
 use self::refused::Refused;
 use self::routes::{Act, Call, View};
 use crate::asked::Asked;
@@ -63,6 +63,7 @@ pub(crate) async fn answer(place: &Place<'_>, asked: &Asked, waiter: &Waiter<'_>
 
 async fn attend(place: &Place<'_>, asked: &Asked, waiter: &Waiter<'_>) -> Result<Option<Reply>, Refused> {
     let (route, name) = routes::find(asked.method, &asked.path)?;
+    refuse_places_of_head(&asked.places)?;
     let options = Options::read(&asked.query, place.datacenter)?;
     let call = Call { asked, name, options };
     match &route.act {

@@ -15,6 +15,9 @@ const WAIT_MAX: Duration = Duration::from_secs(10 * 60);
 /// A wait is up to this part longer, so that those who began together do not come back together.
 const JITTER_PART: u32 = 16;
 
+/// The only value that Consul's larger editions and we both have.
+const PLACE_DEFAULT: &str = "default";
+
 /// The options that routes share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -92,11 +95,6 @@ impl Options {
             .all(|(key, value)| node.meta.get(key.as_str()).is_some_and(|has| **has == **value))
     }
 
-    /// Whether an instance with these tags is wanted; case does not matter.
-    pub(crate) fn wants_tags(&self, tags: &[Box<str>]) -> bool {
-        self.tags.iter().all(|wanted| tags.iter().any(|tag| tag.eq_ignore_ascii_case(wanted)))
-    }
-
     /// Whether this node comes first.
     pub(crate) fn is_near(&self, node: &str, own: &str) -> bool {
         match self.near.as_deref() {
@@ -105,6 +103,11 @@ impl Options {
             None => false,
         }
     }
+}
+
+/// Whether all these tags are there; case does not matter.
+pub(crate) fn has_tags(tags: &[Box<str>], wanted: &[String]) -> bool {
+    wanted.iter().all(|wanted| tags.iter().any(|tag| tag.eq_ignore_ascii_case(wanted)))
 }
 
 fn refuse_unknown_places(query: &Query, datacenter: &str) -> Result<(), Refused> {
@@ -123,17 +126,31 @@ fn refuse_unknown_places(query: &Query, datacenter: &str) -> Result<(), Refused>
         _ => {}
     }
     for place in ["ns", "partition"] {
-        let named = query.first(place).unwrap_or_default();
-        if !matches!(named, "" | "default" | "*") {
-            return Err(Refused::bad(format!("there is no {place} {named:?}; the only one is \"default\"")));
-        }
+        refuse_place(place, query.first(place).unwrap_or_default())?;
     }
     for place in ["peer", "sg", "sameness-group"] {
         if query.first(place).is_some_and(|named| !named.is_empty()) {
             return Err(Refused::bad(format!("?{place} is not supported: there are no peers")));
         }
     }
+    if query.first("segment").is_some_and(|segment| !matches!(segment, "" | "_all")) {
+        return Err(Refused::bad("?segment is not supported: there are no network segments"));
+    }
     Ok(())
+}
+
+/// Consul's larger editions have several of each; here there is one, and all of them are that one.
+fn refuse_place(place: &str, named: &str) -> Result<(), Refused> {
+    if named.is_empty() || named == "*" || named.eq_ignore_ascii_case(PLACE_DEFAULT) {
+        return Ok(());
+    }
+    Err(Refused::bad(format!("there is no {place} {named:?}; the only one is {PLACE_DEFAULT:?}")))
+}
+
+/// Whether the fields of the request's head name a place that is none.
+pub(crate) fn refuse_places_of_head(places: &[String; 2]) -> Result<(), Refused> {
+    let names = ["namespace", "partition"];
+    names.iter().zip(places).try_for_each(|(place, named)| refuse_place(place, named))
 }
 
 fn index(query: &Query) -> Result<u64, Refused> {
@@ -211,6 +228,8 @@ mod tests {
         check("ns=team", 400, "no ns \"team\"");
         check("partition=team", 400, "no partition \"team\"");
         check("peer=other", 400, "there are no peers");
+        check("sg=near", 400, "there are no peers");
+        check("segment=alpha", 400, "no network segments");
         check("hash=ab", 400, "?hash is not supported");
         check("index=-1", 400, "is no index");
         check("index=a", 400, "is no index");
@@ -220,9 +239,30 @@ mod tests {
 
     #[test]
     fn what_is_the_default_anyway_is_taken() {
-        for query in ["dc=DC1&ns=default&partition=default", "dc=&ns=*&filter=", "cached&stale", "token=abc"]
-        {
+        for query in [
+            "dc=DC1&ns=default&partition=Default",
+            "dc=&ns=*&filter=&segment=_all",
+            "cached&stale",
+            "token=abc",
+            // There are no central defaults that could be merged.
+            "merge-central-config",
+            // As Consul takes what it does not know.
+            "whatever=7",
+        ] {
             assert!(read(query).is_ok(), "{query}");
         }
+    }
+
+    #[test]
+    fn the_head_may_name_the_places_that_there_are_and_no_others() {
+        let read = |namespace: &str, partition: &str| {
+            let refused = refuse_places_of_head(&[namespace.to_owned(), partition.to_owned()]).err();
+            refused.map(|refused| (refused.status, refused.text))
+        };
+        assert_eq!(read("", ""), None);
+        assert_eq!(read("default", "*"), None);
+        let text = |place: &str| format!("there is no {place} \"team\"; the only one is \"default\"");
+        assert_eq!(read("team", ""), Some((400, text("namespace"))));
+        assert_eq!(read("default", "team"), Some((400, text("partition"))));
     }
 }

@@ -1,11 +1,13 @@
 //! What clients send to the agent endpoints, as registrations and checks. Pure: bytes in, values out. Everything that
 //! Consul would do and Forebay does not is refused in words; nothing is left out in silence.
 
+use std::collections::BTreeMap;
+
 use super::check_definition::{self, Definition};
 use super::refused::Refused;
 use crate::check::{CheckSpec, Status};
 use crate::fields::{BadBody, Fields, Spelling};
-use crate::instance::{Declared, Registration, Weights};
+use crate::instance::{Declared, Registration, TaggedAddress, Weights};
 
 /// Consul takes no larger one.
 pub(super) const WEIGHT_MAX: u32 = 65_535;
@@ -28,7 +30,7 @@ pub(crate) fn service(body: &[u8], replace_checks: bool) -> Result<Registration,
     }
     let id = Some(fields.text("ID")?).filter(|id| !id.is_empty());
     let address = fields.text("Address")?;
-    if address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified()) {
+    if address.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified()) {
         let why = format!(
             "Address {address:?} is no address that anybody could connect to; leave it out for the node's"
         );
@@ -43,7 +45,7 @@ pub(crate) fn service(body: &[u8], replace_checks: bool) -> Result<Registration,
     fields.text("Token")?;
     refuse_mesh(&mut fields)?;
     check_definition::refuse_places(&mut fields)?;
-    tagged_addresses(&mut fields, &address, port)?;
+    let tagged_addresses = tagged_addresses(&mut fields)?;
     let checks = checks(&mut fields, &name)?;
     fields.finish()?;
     Ok(Registration {
@@ -52,6 +54,7 @@ pub(crate) fn service(body: &[u8], replace_checks: bool) -> Result<Registration,
         address: address.into(),
         // The bound above is that of the type.
         port: u16::try_from(port).unwrap_or_default(),
+        tagged_addresses,
         tags,
         meta,
         weights,
@@ -117,22 +120,17 @@ fn weights(fields: &mut Fields) -> Result<Weights, BadBody> {
     Ok(read)
 }
 
-/// Consul derives the addresses of a service from `Address` and `Port`, and so do we. Others would be lost.
-fn tagged_addresses(fields: &mut Fields, address: &str, port: u32) -> Result<(), Refused> {
-    let Some(mut tagged) = fields.object("TaggedAddresses")? else { return Ok(()) };
-    for name in ["lan", "wan", "lan_ipv4", "wan_ipv4", "lan_ipv6", "wan_ipv6"] {
-        let Some(mut one) = tagged.object(name)? else { continue };
-        let (its_address, its_port) = (one.text("Address")?, one.count("Port", PORT_MAX)?.unwrap_or(0));
-        one.finish()?;
-        if its_address != address || its_port != port {
-            let why = format!(
-                "{} differs from Address and Port, and an instance has one address here",
-                tagged.path(name)
-            );
-            return Err(Refused::bad(why));
-        }
+/// Where the instance is in other networks.
+fn tagged_addresses(fields: &mut Fields) -> Result<BTreeMap<Box<str>, TaggedAddress>, Refused> {
+    let mut tagged = BTreeMap::new();
+    for (tag, mut place) in fields.object_map("TaggedAddresses")? {
+        let address = place.text("Address")?.into();
+        // The bound is that of the type.
+        let port = u16::try_from(place.count("Port", PORT_MAX)?.unwrap_or(0)).unwrap_or_default();
+        place.finish()?;
+        tagged.insert(tag, TaggedAddress { address, port });
     }
-    Ok(tagged.finish()?)
+    Ok(tagged)
 }
 
 fn refuse_mesh(fields: &mut Fields) -> Result<(), Refused> {

@@ -113,14 +113,19 @@ fn node_addresses(address: &str) -> Value {
     addresses
 }
 
-/// Consul fills these in for an instance that has an IP address of its own.
+/// What the instance said, and what Consul fills in besides for one that has an IP address of its own.
 fn service_addresses(registration: &Registration) -> Option<Value> {
-    let family = family(&registration.address)?;
-    let place = json!({ "Address": registration.address, "Port": registration.port });
-    let mut addresses = json!({});
-    addresses[format!("lan_{family}")] = place.clone();
-    addresses[format!("wan_{family}")] = place;
-    Some(addresses)
+    let place = |address: &str, port: u16| json!({ "Address": address, "Port": port });
+    let tagged = registration.tagged_addresses.iter();
+    let mut addresses: Map<String, Value> =
+        tagged.map(|(tag, tagged)| (tag.to_string(), place(&tagged.address, tagged.port))).collect();
+    if let Some(family) = family(&registration.address) {
+        for network in ["lan", "wan"] {
+            let own = addresses.entry(format!("{network}_{family}"));
+            own.or_insert_with(|| place(&registration.address, registration.port));
+        }
+    }
+    (!addresses.is_empty()).then_some(Value::Object(addresses))
 }
 
 fn family(address: &str) -> Option<&'static str> {

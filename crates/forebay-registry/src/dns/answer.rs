@@ -1,5 +1,6 @@
 //! From a query's octets to those of its reply. No I/O.
 
+use domain::base::Rtype;
 use domain::base::iana::{Class, OptRcode, Rcode};
 
 use super::lookup::Lookup;
@@ -51,6 +52,25 @@ pub fn answer(
     transport: Transport,
     rng: &mut fastrand::Rng,
 ) -> Option<Vec<u8>> {
+    respond(query, registry, zone, transport, rng).map(|response| response.octets)
+}
+
+/// The reply, and what is counted of it.
+pub(super) struct Response {
+    pub(super) octets: Vec<u8>,
+    /// Of the question, if there was one.
+    pub(super) kind: Option<Rtype>,
+    pub(super) code: OptRcode,
+}
+
+/// As [`answer`].
+pub(super) fn respond(
+    query: &[u8],
+    registry: &Registry,
+    zone: &Zone,
+    transport: Transport,
+    rng: &mut fastrand::Rng,
+) -> Option<Response> {
     let (query, code) = Query::read(query)?;
     let octets_max = transport.octets_max(&query);
     let records_max = octets_max / RECORD_OCTETS_MIN;
@@ -72,5 +92,9 @@ pub fn answer(
         },
         _ => Reply::error(code),
     };
-    Some(compose(&query, &reply, zone, octets_max))
+    Some(Response {
+        octets: compose(&query, &reply, zone, octets_max),
+        kind: query.question.as_ref().map(|question| question.qtype()),
+        code: reply.code,
+    })
 }

@@ -46,6 +46,7 @@ pub(crate) fn register(registry: &mut Registry, service: &str, address: &str, po
         tags: vec!["v1".into()],
         meta: [].into(),
         weights: Weights { passing: u32::from(port), warning: 1 },
+        tagged_addresses: Default::default(),
         enable_tag_override: false,
         declared: Declared::Ready,
         checks: Vec::new(),

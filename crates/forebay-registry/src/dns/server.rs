@@ -5,12 +5,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 
+use forebay_telemetry::metrics::Registry as Metrics;
 use tokio::net::{TcpListener, UdpSocket};
 
-use super::answer::{Transport, answer};
+use super::answer::{Response, Transport, respond};
 use super::stream::serve_stream;
 use super::zone::Zone;
 use crate::handle::Handle;
+use crate::telemetry::Queries;
 
 /// Larger datagrams are cut into fragments by networks, and fragments get lost and can be forged (DNS flag day 2020).
 pub const DATAGRAM_MAX: usize = 1232;
@@ -45,7 +47,7 @@ pub fn bind_dns(address: SocketAddr) -> io::Result<(std::net::UdpSocket, std::ne
     }
 }
 
-/// Answers until `shutdown` completes. Both sockets should have the same address, so that what did not fit into a
+/// Answers until `shutdown` completes, and counts in `metrics`. Both sockets should have the same address, so that what did not fit into a
 /// datagram is found over TCP.
 ///
 /// # Errors
@@ -56,11 +58,13 @@ pub async fn serve_dns(
     tcp: std::net::TcpListener,
     handle: Handle,
     zone: Zone,
+    metrics: Metrics,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (udp, tcp) = (UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?);
-    let datagrams = pin!(serve_datagrams(&udp, &handle, &zone));
-    let streams = pin!(serve_stream(&tcp, &handle, &zone));
+    let queries = Queries::new(&metrics);
+    let datagrams = pin!(serve_datagrams(&udp, &handle, &zone, &queries));
+    let streams = pin!(serve_stream(&tcp, &handle, &zone, &queries));
     tokio::select! {
         () = shutdown => Ok(()),
         result = datagrams => result,
@@ -68,7 +72,12 @@ pub async fn serve_dns(
     }
 }
 
-async fn serve_datagrams(socket: &UdpSocket, handle: &Handle, zone: &Zone) -> io::Result<()> {
+async fn serve_datagrams(
+    socket: &UdpSocket,
+    handle: &Handle,
+    zone: &Zone,
+    queries: &Queries,
+) -> io::Result<()> {
     let own = socket.local_addr()?;
     let mut rng = fastrand::Rng::new();
     let mut buffer = vec![0; QUERY_MAX];
@@ -89,8 +98,9 @@ async fn serve_datagrams(socket: &UdpSocket, handle: &Handle, zone: &Zone) -> io
             continue;
         }
         let transport = Transport::Udp { datagram_max: datagram_max(from) };
-        let reply = handle.read(|registry| answer(&buffer[..len], registry, zone, transport, &mut rng));
-        if let Some(reply) = reply {
+        let reply = handle.read(|registry| respond(&buffer[..len], registry, zone, transport, &mut rng));
+        if let Some(Response { octets: reply, kind, code }) = reply {
+            queries.answered(kind, code);
             // A reply that cannot go now is lost, as datagrams are; others do not wait for it.
             let _ = socket.try_send_to(&reply, from);
         }

@@ -9,9 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::answer::{Transport, answer};
+use super::answer::{Response, Transport, respond};
 use super::zone::Zone;
 use crate::handle::Handle;
+use crate::telemetry::Queries;
 
 /// Connections at a time. Resolvers keep a few; each may hold a query and a reply of 64 KiB.
 pub const CONNECTIONS_MAX: usize = 128;
@@ -22,7 +23,12 @@ pub const IDLE_MAX: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until the listener breaks. Those under way end with it.
-pub(super) async fn serve_stream(listener: &TcpListener, handle: &Handle, zone: &Zone) -> io::Result<()> {
+pub(super) async fn serve_stream(
+    listener: &TcpListener,
+    handle: &Handle,
+    zone: &Zone,
+    queries: &Queries,
+) -> io::Result<()> {
     let own = listener.local_addr()?;
     let mut connections = JoinSet::new();
     let mut paused_until = Instant::now();
@@ -32,7 +38,7 @@ pub(super) async fn serve_stream(listener: &TcpListener, handle: &Handle, zone: 
             Some(_) = connections.join_next() => {}
             accepted = accept(listener, paused_until), if !full => match accepted {
                 Ok(stream) => {
-                    connections.spawn(converse(stream, handle.clone(), zone.clone()));
+                    connections.spawn(converse(stream, handle.clone(), zone.clone(), queries.clone()));
                 }
                 Err(error) => match Broken::of(listener, own, error) {
                     Some(broken) => return Err(io::Error::other(broken)),
@@ -51,13 +57,14 @@ async fn accept(listener: &TcpListener, not_before: Instant) -> io::Result<TcpSt
 }
 
 /// Until the client has asked everything, is silent for long, or sends what is no query.
-async fn converse(stream: TcpStream, handle: Handle, zone: Zone) {
+async fn converse(stream: TcpStream, handle: Handle, zone: Zone, queries: Queries) {
     let mut stream = BufReader::new(stream);
     let mut rng = fastrand::Rng::new();
     let mut query = Vec::new();
     while let Ok(Ok(())) = timeout(IDLE_MAX, receive(&mut stream, &mut query)).await {
-        let reply = handle.read(|registry| answer(&query, registry, &zone, Transport::Tcp, &mut rng));
-        let Some(reply) = reply else { return };
+        let reply = handle.read(|registry| respond(&query, registry, &zone, Transport::Tcp, &mut rng));
+        let Some(Response { octets: reply, kind, code }) = reply else { return };
+        queries.answered(kind, code);
         let sent = timeout(IDLE_MAX, send(&mut stream, &reply)).await;
         if !matches!(sent, Ok(Ok(()))) {
             return;

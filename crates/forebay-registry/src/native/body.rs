@@ -78,6 +78,7 @@ pub(crate) fn announcement(id: &str, body: &[u8]) -> Result<Announcement, BadBod
         tags,
         meta,
         weights: Weights { passing: weight, warning: weight },
+        tagged_addresses: Default::default(),
         enable_tag_override: false,
         declared: Declared::Ready,
         checks: Vec::new(),

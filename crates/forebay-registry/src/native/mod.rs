@@ -14,7 +14,7 @@ use crate::fields::BadBody;
 use crate::found::Found;
 use crate::handle::Handle;
 use crate::instance::Declared;
-use crate::query;
+use crate::query::{self, Query};
 use crate::refusal::{Refusal, RegistryError};
 use crate::registry::Registry;
 use crate::reply::Reply;
@@ -37,6 +37,14 @@ impl Target {
             Target::All => INSTANCES,
             Target::One(_) => "/registry/instances/",
             Target::State(_) => "/registry/instances/*/state",
+        }
+    }
+
+    /// The parameters that a query may have.
+    const fn parameters(&self) -> &'static [&'static str] {
+        match self {
+            Target::All => &["service", "format"],
+            Target::One(_) | Target::State(_) => &[],
         }
     }
 
@@ -64,6 +72,7 @@ pub(crate) async fn answer(handle: &Handle, asked: &Asked) -> Reply {
 
 async fn attend(handle: &Handle, asked: &Asked) -> Result<Reply, Problem> {
     let target = target(&asked.path)?;
+    refuse_unknown(&target, &asked.query)?;
     match (asked.method, &target) {
         (Method::Get | Method::Head, Target::All) => list(handle, asked),
         (Method::Get | Method::Head, Target::One(id)) => {
@@ -105,6 +114,17 @@ fn target(path: &str) -> Result<Target, Problem> {
         ["", id, "state"] if !id.is_empty() => Ok(Target::State(name(id)?)),
         _ => Err(no_path()),
     }
+}
+
+/// A mistyped parameter would leave an answer that looks like what was asked for.
+fn refuse_unknown(target: &Target, query: &Query) -> Result<(), Problem> {
+    let known = target.parameters();
+    if query.names().all(|name| known.contains(&name)) {
+        return Ok(());
+    }
+    let takes = if known.is_empty() { "none".to_owned() } else { known.join(" and ") };
+    let detail = format!("the query has a parameter that {} does not take; it takes {takes}", target.route());
+    Err(Problem::new(400, "unknown-parameter", Fault::Client, detail))
 }
 
 fn list(handle: &Handle, asked: &Asked) -> Result<Reply, Problem> {
@@ -179,7 +199,28 @@ fn unknown(id: &str) -> Problem {
     refused(RegistryError::Refused(Refusal::UnknownInstance { id: id.into() }))
 }
 
+/// What a field is called here that Consul's API spells otherwise.
+fn spelled(field: &'static str) -> &'static str {
+    match field {
+        "Name" => "service",
+        "ID" => "id",
+        "Address" => "address",
+        "Tags" => "tags",
+        "Meta" => "meta",
+        "Weights" | "Weights.Passing" => "weight",
+        "TTL" => "ttl",
+        "DeregisterCriticalServiceAfter" => "remove_after",
+        other => other,
+    }
+}
+
 fn refused(error: RegistryError) -> Problem {
+    let error = match error {
+        RegistryError::Refused(Refusal::Invalid { field, why }) => {
+            RegistryError::Refused(Refusal::Invalid { field: spelled(field), why })
+        }
+        error => error,
+    };
     let (kind, fault) = match &error {
         RegistryError::Refused(Refusal::UnknownInstance { .. }) => ("unknown-instance", Fault::Client),
         RegistryError::Refused(Refusal::TooMany { .. }) => ("too-many", Fault::Client),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::tests::{at, instance, other, registry, ttl};
+use super::fixtures::{at, instance, other, registry, ttl};
 use super::*;
 use crate::check::{CheckKind, CheckSpec, Status, TcpCheck};
 use crate::instance::{Declared, Registration};

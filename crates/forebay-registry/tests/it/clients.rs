@@ -40,7 +40,7 @@ fn py_consul_finds_services() {
         .env("PYTHONPATH", installed(PYTHON))
         .arg(script("find_services.py"))
         .arg(desk.address.port().to_string());
-    run(python, 9);
+    run(python, 10);
 }
 
 #[test]

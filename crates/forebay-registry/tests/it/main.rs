@@ -5,6 +5,7 @@
 mod blocking;
 mod clients;
 mod consul_api;
+mod consul_refusals;
 mod desk;
 mod dns;
 mod native_api;

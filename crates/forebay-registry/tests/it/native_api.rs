@@ -93,8 +93,29 @@ fn what_is_wrong_is_a_problem_document() {
         ("GET", "/registry", "", "no-registry-route of client"),
         ("GET", "/registry/instances?format=yaml", "", "unknown-format of client"),
         ("GET", "/registry/instances?a=%2", "", "bad-query of client"),
+        ("GET", "/registry/instances?servce=orders", "", "unknown-parameter of client"),
+        ("GET", "/registry/instances/a?service=orders", "", "unknown-parameter of client"),
+        ("DELETE", "/registry/instances/a?force=1", "", "unknown-parameter of client"),
     ] {
         assert_eq!(desk.send(method, target, body).problem(), problem, "{method} {target} {body}");
     }
     assert_eq!(desk.send("POST", "/registry/instances/a", "").field("allow"), Some("GET, HEAD, PUT, DELETE"));
+}
+
+#[test]
+fn a_refusal_names_the_field_as_it_was_written() {
+    let desk = Desk::open();
+    for (body, detail) in [
+        (r#"{"service":"a","weight":0}"#, "weight must be greater than 0"),
+        (r#"{"service":"a","ttl":"1s","remove_after":"0s"}"#, "remove_after must be at least 1ms"),
+        (r#"{"service":"a","ttl":"9000h"}"#, "ttl must not be longer than 30 days"),
+        (r#"{"service":"a","address":"a b"}"#, "address is neither an IP address nor a host's name"),
+        (r#"{"service":"a\u0007"}"#, "service has a control character"),
+        (r#"{"service":"a","meta":{"a b":""}}"#, "meta has a key that is not"),
+    ] {
+        let answer = desk.put("/registry/instances/a", body);
+        assert_eq!(answer.problem(), "refused of client", "{body}");
+        let found = json(&answer)["detail"].as_str().unwrap().to_owned();
+        assert!(found.starts_with(detail), "{body}: {found}");
+    }
 }

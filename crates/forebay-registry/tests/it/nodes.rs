@@ -18,6 +18,17 @@ fn end_lease(url: &str, node: &str) {
     ScratchPostgres::shared().sql(database(url), &format!("{update} = '{node}'"));
 }
 
+/// Waits until the shared store is in trouble, or is not; what the trouble is.
+async fn until_store(node: &Running, in_trouble: bool) -> String {
+    loop {
+        let trouble = node.handle.stores().into_iter().find_map(|report| report.trouble);
+        if trouble.is_some() == in_trouble {
+            return trouble.map(|trouble| trouble.error).unwrap_or_default();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[test]
 fn nodes_see_each_other_and_what_changes() {
     let url = ScratchPostgres::shared().database();
@@ -57,6 +68,7 @@ fn others_get_no_secrets() {
             interval: PATIENCE,
             timeout: PATIENCE,
             tls_skip_verify: false,
+            tls_server_name: "".into(),
         };
         let checks = vec![CheckSpec { kind: CheckKind::Http(http), ..ttl(1) }];
         one.register(Registration { checks, ..instance("orders", "o-1") }).await;
@@ -107,9 +119,11 @@ fn a_node_that_is_cut_off_keeps_what_it_knows_and_tells_what_it_missed_to_tell()
         two.until("orders", &[("o-1", CRITICAL), ("o-2", READY), ("o-4", READY)]).await;
         // Silence of the store takes nothing away: neither its own nor what it heard.
         one.until("orders", &[("o-1", READY), ("o-3", READY), ("o-2", READY)]).await;
+        assert_ne!(until_store(&one, true).await, "", "it says why");
         cable.mend();
         for node in [&one, &two] {
             node.until("orders", &[("o-1", READY), ("o-3", READY), ("o-2", READY), ("o-4", READY)]).await;
+            until_store(node, false).await;
         }
     });
 }
@@ -145,6 +159,8 @@ fn a_name_belongs_to_the_node_that_renews_it() {
         let until = thief.handle.clock().now() + PATIENCE;
         two.register(instance("payments", "p-1")).await;
         thief.until("payments", &[("p-1", READY)]).await;
+        let trouble = until_store(&thief, true).await;
+        assert_eq!(trouble, "another process is registered there under this node's name");
         thief.handle.changed(&other, 0, until).await;
         two.until("orders", &[("o-1", READY)]).await;
         let holder = "select id from forebay.registry_nodes where name = 'web-1'";
@@ -153,5 +169,6 @@ fn a_name_belongs_to_the_node_that_renews_it() {
         drop(one);
         end_lease(&url, "web-1");
         two.until("orders", &[("o-9", READY)]).await;
+        until_store(&thief, false).await;
     });
 }

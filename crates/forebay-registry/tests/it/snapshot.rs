@@ -6,6 +6,8 @@ use forebay_registry::{
     CheckKind, CheckSpec, HttpCheck, InstanceState, Registration, RegistryError, Status, Topic,
 };
 
+use forebay_telemetry::metrics::{Exposition, Registry as Metrics};
+
 use crate::support::{Scratch, instance, run, ttl};
 
 #[test]
@@ -21,6 +23,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
             interval: Duration::from_secs(3600),
             timeout: Duration::from_secs(5),
             tls_skip_verify: false,
+            tls_server_name: "orders.internal".into(),
         };
         let checks = vec![ttl(60), CheckSpec { kind: CheckKind::Http(http), ..ttl(1) }];
         first.register(Registration { checks, ..instance("Orders", "o-1") }).await;
@@ -109,12 +112,30 @@ fn a_full_disk_is_told_to_who_registers_and_stops_nobody_else() {
         let refused = node.handle.write(|registry, now| registry.register(now, large())).await.unwrap_err();
         assert!(matches!(refused, RegistryError::NotStored(_)), "{refused:?}");
         assert_eq!(refused.status(), 503);
+        let metrics = Metrics::new(1);
+        node.handle.measure(&metrics);
+        let told = |sample: &str| {
+            let text = metrics.expose(Exposition::negotiate(None));
+            assert!(text.contains(&format!("forebay_registry_{sample}\n")), "{sample} in {text}");
+        };
+        told("store_up{store=\"disk\"} 0");
+        told("instances{state=\"critical\"} 1");
+        told("instances{state=\"ready\"} 1");
+        told("nodes{state=\"held\"} 1");
+        let report = &node.handle.stores()[0];
+        assert!(report.failures > 0 && report.trouble.is_some(), "{report:?}");
         node.until("orders", &[("o-1", InstanceState::Critical), ("o-2", InstanceState::Ready)]).await;
         node.handle.touch(|registry, now| registry.report(now, "service:o-1", Status::Passing, "")).unwrap();
         node.until("orders", &[("o-1", InstanceState::Ready), ("o-2", InstanceState::Ready)]).await;
         set_room(100_000).await;
         node.register(large()).await;
+        told("store_up{store=\"disk\"} 1");
+        assert_eq!(node.handle.stores()[0].trouble, None);
         drop(node);
+        // What is gone is not kept alive by who measures it; the task ends when it is next polled.
+        while metrics.expose(Exposition::negotiate(None)).contains("forebay_registry_instances{") {
+            tokio::task::yield_now().await;
+        }
         let again = scratch.start("web-1");
         again.until("orders", &[("o-1", InstanceState::Ready), ("o-2", InstanceState::Ready)]).await;
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use forebay_clock::Clock;
 use forebay_registry::{
     CheckKind, CheckSpec, Declared, Handle, InstanceState, Node, ProbeAnswer, ProbeOrder, Registration,
-    Registry, RegistryProbe, SQLITE_SCHEMA, Status, Stores, Topic, Weights, load,
+    Registry, RegistryProbe, SQLITE_SCHEMA, Status, Stores, TaggedAddress, Topic, Weights, load,
 };
 use forebay_store::postgres::{Limits, Pool, PostgresUrl};
 use forebay_store::sqlite::{Database, Options};
@@ -39,6 +39,10 @@ pub(crate) fn instance(service: &str, id: &str) -> Registration {
         tags: vec!["blue".into()],
         meta: BTreeMap::from([("zone".into(), "a".into())]),
         weights: Weights { passing: 3, warning: 1 },
+        tagged_addresses: BTreeMap::from([(
+            "wan".into(),
+            TaggedAddress { address: "198.51.100.7".into(), port: 443 },
+        )]),
         enable_tag_override: true,
         declared: Declared::Ready,
         checks: Vec::new(),

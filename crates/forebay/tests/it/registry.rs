@@ -2,12 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use forebay_testkit::{Load, PATIENCE, Upstream, Wire};
+use forebay_testkit::{Load, PATIENCE, TestRoot, Upstream, Wire};
 
 use super::Scratch;
 
@@ -17,6 +18,7 @@ struct Serving {
     /// Its access log, until somebody reads it.
     log: Option<ChildStdout>,
     gateway: SocketAddr,
+    admin: SocketAddr,
     registry: SocketAddr,
 }
 
@@ -66,15 +68,24 @@ pub(super) fn address(line: &str, key: &str) -> Option<SocketAddr> {
 
 impl Serving {
     fn start(scratch: &Scratch) -> Serving {
+        Serving::trusting(scratch, None)
+    }
+
+    /// A process whose system trusts the roots of this file alone, or what it does trust.
+    fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
+        let admin = free();
         scratch.write(
             "forebay.toml",
-            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n\
-             [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
-             [service.orders]\nendpoints = \"registry\"\n\
-             [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n",
+            &format!(
+                "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
+                 [admin]\nlisten = \"{admin}\"\n\
+                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
+                 [service.orders]\nendpoints = \"registry\"\n\
+                 [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n"
+            ),
         );
         let mut command = scratch.forebay(&["serve"]);
+        command.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = process.stdout.take();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -88,7 +99,7 @@ impl Serving {
         }
         // What nobody reads would stop the process when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Serving { process, log, gateway: gateway.unwrap(), registry: registry.unwrap() }
+        Serving { process, log, gateway: gateway.unwrap(), admin, registry: registry.unwrap() }
     }
 
     fn register(&self, id: &str, port: u16, every: Duration) {
@@ -106,6 +117,26 @@ impl Serving {
             ),
         );
         assert_eq!(status, 200, "{text}");
+    }
+
+    /// Registers a service with one check, and waits for what the check says: the list of its checks.
+    fn checked(&self, service: &str, check: &str) -> String {
+        let body = format!(r#"{{"Name":"{service}","Check":{check}}}"#);
+        let put = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost";
+        let (status, text) =
+            ask(self.registry, &format!("{put}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        assert_eq!(status, 200, "{text}");
+        let start = Instant::now();
+        loop {
+            let (_, checks) = ask(
+                self.registry,
+                &format!("GET /v1/health/checks/{service} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            );
+            if !checks.contains(r#""Output":"""#) {
+                return checks;
+            }
+            assert!(start.elapsed() < PATIENCE, "the check is not asked: {checks}");
+        }
     }
 
     /// What the access log tells from now on, line by line until the process ends.
@@ -141,6 +172,11 @@ impl Drop for Serving {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// An address on which nobody listens.
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 pub(super) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
@@ -204,6 +240,45 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
 }
 
 #[test]
+fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to() {
+    let scratch = Scratch::new("registry-tls");
+    let (trusted, strange) = (TestRoot::new(), TestRoot::new());
+    let roots = scratch.path().join("roots.pem");
+    std::fs::write(&roots, trusted.root_pem()).unwrap();
+    let serving = Serving::trusting(&scratch, Some(&roots));
+    let answering = |root| {
+        Upstream::start_tls(root, |connection| {
+            connection.request()?;
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        })
+    };
+    let (good, bad, plain) = (answering(trusted), answering(strange), service());
+    // The certificates are for localhost, and for no address.
+    for (service, place, more, status, words) in [
+        ("right", ("localhost", &good), "", "passing", ": 200 Output: ok"),
+        ("unknown-root", ("localhost", &bad), "", "critical", "TLS handshake failed"),
+        ("other-name", ("127.0.0.1", &good), "", "critical", "TLS handshake failed"),
+        ("named", ("127.0.0.1", &good), r#","TLSServerName":"localhost""#, "passing", ": 200 Output: ok"),
+        (
+            "misnamed",
+            ("localhost", &good),
+            r#","TLSServerName":"a.example""#,
+            "critical",
+            "TLS handshake failed",
+        ),
+        ("skipped", ("127.0.0.1", &bad), r#","TLSSkipVerify":true"#, "passing", ": 200 Output: ok"),
+        ("no-tls", ("127.0.0.1", &plain), r#","TLSSkipVerify":true"#, "critical", "TLS handshake failed"),
+    ] {
+        let (host, upstream) = place;
+        let port = upstream.address().port();
+        let check = format!(r#"{{"HTTP":"https://{host}:{port}/healthz","Interval":"30s"{more}}}"#);
+        let found = serving.checked(service, &check);
+        let status = format!(r#""Status":"{status}""#);
+        assert!(found.contains(words) && found.contains(&status), "{service}: {found}");
+    }
+}
+
+#[test]
 fn a_taken_port_of_dns_is_named_and_nothing_serves() {
     let scratch = Scratch::new("registry-dns");
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -255,4 +330,66 @@ fn a_reload_that_would_need_a_registry_changes_nothing() {
     assert!(said.contains("error: `registry` names \"orders\", and this process runs no registry"), "{said}");
     assert!(said.contains("= help: restart"), "{said}");
     assert_eq!(ask(serving.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").0, 200);
+}
+
+#[test]
+fn a_shared_store_out_of_reach_is_told_and_keeps_nobody_from_serving() {
+    let scratch = Scratch::new("registry-store");
+    let (closed, admin) = (free(), free());
+    scratch.write(
+        "forebay.toml",
+        &format!(
+            "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"off\"\n[admin]\nlisten = \"{admin}\"\n\
+             [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\n\
+             [store]\nurl = \"postgres://forebay@{closed}/forebay\"\n"
+        ),
+    );
+    let mut command = scratch.forebay(&["serve"]);
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let registry = lines.by_ref().find_map(|line| address(&line, "http")).unwrap();
+    let _serving = Instance { process, address: registry };
+    lines.by_ref().find(|line| line.contains("shared store cannot be used")).expect("it says so");
+    std::thread::spawn(move || lines.for_each(drop));
+    let get = |path: &str| ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let (status, ready) = get("/readyz?verbose");
+    assert_eq!(status, 200, "{ready}");
+    assert!(ready.contains("[+]registry's state ok\n"), "{ready}");
+    let line =
+        ready.lines().find(|line| line.starts_with("[!]registry's shared store warning: failing for "));
+    assert!(line.is_some_and(|line| line.ends_with("; other nodes stay as last known")), "{ready}");
+    let (_, metrics) = get("/metrics");
+    for sample in
+        ["forebay_registry_store_up{store=\"shared\"} 0\n", "forebay_registry_store_up{store=\"disk\"} 1\n"]
+    {
+        assert!(metrics.contains(sample), "{sample} in {metrics}");
+    }
+    assert!(metrics.contains("forebay_registry_store_failures_total{store=\"shared\"} "), "{metrics}");
+}
+
+#[test]
+fn the_list_of_services_has_what_the_registry_knows() {
+    let scratch = Scratch::new("registry-services");
+    let upstream = service();
+    let serving = Serving::start(&scratch);
+    let rows = || {
+        let (_, text) = ask(serving.admin, "GET /services?format=text HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    // An empty registry was heard from.
+    assert_eq!(
+        rows(),
+        ["orders: 0 endpoints, 0 eligible", "SOURCE ADDRESSES STANDING", "registry 0 0 instances"]
+    );
+    let address = upstream.address();
+    serving.register("orders-1", address.port(), Duration::from_millis(500));
+    serving.until_served();
+    let rows = rows();
+    assert_eq!(
+        (&*rows[0], &*rows[4]),
+        ("orders: 1 endpoint, 1 eligible", "registry 1 1 instance"),
+        "{rows:?}"
+    );
+    // Its check passed, and nothing is checked here besides.
+    assert!(rows[2].starts_with(&format!("{address} ready ")), "{rows:?}");
 }

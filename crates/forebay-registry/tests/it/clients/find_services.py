@@ -54,6 +54,14 @@ assert client.agent.service_definition("py-1")["Meta"] == {"zone": "eu-1"}
 assert client.agent.checks()["service:py-1"]["Status"] == "critical"
 holds("a service registers with a TTL check")
 
+elsewhere = {"wan": {"address": "198.51.100.7", "port": 443}}
+assert client.agent.service.register("tagged", address="10.0.0.7", port=8080, tagged_addresses=elsewhere)
+told = client.catalog.service("tagged")[1][0]
+assert told["ServiceTaggedAddresses"]["wan"] == {"Address": "198.51.100.7", "Port": 443}, told
+assert (told["ServiceAddress"], told["ServicePort"]) == ("10.0.0.7", 8080), told
+client.agent.service.deregister("tagged")
+holds("addresses in other networks are told as they were given")
+
 passing = lambda **options: client.health.service("py", passing=True, **options)
 assert passing()[1] == []
 nodes = waits_for(lambda: client.agent.check.ttl_pass("service:py-1", notes="fine"), passing)

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use forebay_telemetry::metrics::Exposition;
+
 use super::served::Served;
 
 /// What dig prints, without its banner. It gives up soon: a lost answer is a failure.
@@ -122,4 +124,34 @@ fn one_connection_carries_several_queries() {
     served.register("orders", "10.0.0.7", 8080);
     let text = dig(&served, "+norec +tcp +keepopen +short orders.service.consul web1.node.consul +short");
     assert_eq!(text, "10.0.0.7\n10.0.0.1\n");
+}
+
+#[test]
+fn queries_are_counted_by_type_and_code() {
+    let served = Served::start();
+    served.register("orders", "10.0.0.7", 8080);
+    for arguments in [
+        "+norec orders.service.consul",
+        "+norec +tcp orders.service.consul",
+        "+norec orders.service.consul SRV",
+        "+norec nobody.service.consul",
+        "+norec example.com",
+        "+norec orders.service.consul TYPE4711",
+        "+norec +opcode=notify orders.service.consul",
+    ] {
+        dig(&served, arguments);
+    }
+    let text = served.metrics.expose(Exposition::negotiate(None));
+    for (kind, code, count) in [
+        ("A", "NOERROR", 2),
+        ("SRV", "NOERROR", 1),
+        ("A", "NXDOMAIN", 1),
+        ("A", "REFUSED", 1),
+        ("other", "NOERROR", 1),
+        ("A", "NOTIMP", 1),
+    ] {
+        let sample =
+            format!("forebay_registry_dns_queries_total{{type=\"{kind}\",code=\"{code}\"}} {count}\n");
+        assert!(text.contains(&sample), "{sample} in {text}");
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use forebay_clock::Clock;
 use forebay_registry::dns::Zone;
 use forebay_registry::{Declared, Handle, Node, Registration, Registry, Weights, bind_dns, serve_dns};
+use forebay_telemetry::metrics::Registry as Metrics;
 use tokio::sync::oneshot;
 
 /// Any port of it.
@@ -16,6 +17,7 @@ pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) handle: Handle,
+    pub(crate) metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -25,18 +27,19 @@ impl Served {
         let handle = handle();
         let (tell, told) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let served = handle.clone();
+        let (served, metrics) = (handle.clone(), Metrics::new(1));
+        let counts = metrics.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
                 tell.send(udp.local_addr().unwrap()).unwrap();
                 let until = async { drop(stopped.await) };
-                serve_dns(udp, tcp, served, zone(), until).await.unwrap();
+                serve_dns(udp, tcp, served, zone(), counts, until).await.unwrap();
             });
         });
         let address = told.recv().unwrap();
-        Served { address, handle, stop: Some(stop), thread: Some(thread) }
+        Served { address, handle, metrics, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Registers an instance of `service`, called `service-port`, with a weight of its own.
@@ -75,6 +78,7 @@ pub(crate) fn register(handle: &Handle, service: &str, address: &str, port: u16)
         tags: vec!["v1".into()],
         meta: [].into(),
         weights: Weights { passing: 7, warning: 1 },
+        tagged_addresses: Default::default(),
         enable_tag_override: false,
         declared: Declared::Ready,
         checks: Vec::new(),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use domain::base::{Message, MessageBuilder, Name, Rtype};
 use forebay_registry::dns::{CONNECTIONS_MAX, IDLE_MAX};
 use forebay_registry::{bind_dns, serve_dns};
+use forebay_telemetry::metrics::Registry as Metrics;
 use forebay_testkit::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -38,7 +39,8 @@ async fn serving() -> (SocketAddr, JoinHandle<()>) {
     let address = udp.local_addr().unwrap();
     let handle = handle();
     register(&handle, "orders", "10.0.0.7", 8080);
-    let served = async move { serve_dns(udp, tcp, handle, zone(), std::future::pending()).await.unwrap() };
+    let (metrics, never) = (Metrics::new(1), std::future::pending());
+    let served = async move { serve_dns(udp, tcp, handle, zone(), metrics, never).await.unwrap() };
     (address, tokio::spawn(served))
 }
 
@@ -151,7 +153,9 @@ async fn a_shutdown_ends_the_server_and_its_connections() {
     let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
     let address = udp.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(serve_dns(udp, tcp, handle(), zone(), async { drop(stopped.await) }));
+    let server = tokio::spawn(serve_dns(udp, tcp, handle(), zone(), Metrics::new(1), async {
+        drop(stopped.await);
+    }));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(&framed(&query(1))).await.unwrap();
     reply(&mut stream).await;

@@ -1,0 +1,174 @@
+//! Finds listeners of one configuration that want the same port, before anything is opened. Opens none: what other
+//! processes hold is found when it is bound.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use forebay_config::{Check, Origin};
+use forebay_discovery::Place;
+use forebay_registry::RegistrySettings;
+
+use crate::root::Root;
+
+/// A listener as it is configured.
+struct Listener {
+    key: String,
+    address: SocketAddr,
+    /// Where it was written; nowhere, where a default stands.
+    origin: Option<Origin>,
+}
+
+/// Reports every listener whose port another one has already.
+pub(crate) fn check(root: &Root, check: &mut Check<'_, '_>) {
+    let listeners = listeners(root, check);
+    for (number, listener) in listeners.iter().enumerate() {
+        let Some(other) = listeners[..number].iter().find(|other| clash(other.address, listener.address))
+        else {
+            continue;
+        };
+        // Told where somebody can change it.
+        let (told, other) = if listener.origin.is_some() { (listener, other) } else { (other, listener) };
+        let place =
+            other.origin.map_or_else(|| "the default".to_owned(), |origin| check.place(origin).to_string());
+        let Listener { key, address, origin } = told;
+        check
+            .error_at(
+                origin.unwrap_or(Origin::DEFAULT),
+                format!("`{key}` is {address}, which `{}` has already", other.key),
+            )
+            .note(format!("each port has one listener; the other is {} from {place}", other.address))
+            .help("choose another port for one of the two, or 0 for any that is free");
+    }
+}
+
+fn listeners(root: &Root, check: &Check<'_, '_>) -> Vec<Listener> {
+    let written = |path: &[&str]| check.node(path).map(forebay_config::Node::origin);
+    let mut listeners = Vec::new();
+    let front = check.node(&["gateway", "listen"]);
+    for (number, address) in root.gateway.listen.iter().enumerate() {
+        let element = front.and_then(|front| front.as_list()?.get(number)).or(front);
+        let origin = element.map(forebay_config::Node::origin);
+        listeners.push(Listener { key: "gateway.listen".into(), address: *address, origin });
+    }
+    let mut add = |section: &str, key: &str, address| {
+        let origin = written(&[section, key]);
+        listeners.push(Listener { key: format!("{section}.{key}"), address, origin });
+    };
+    add("admin", "listen", root.admin.listen);
+    if let Some(registry) = registry(root) {
+        add("registry", "listen", registry.listen);
+        add("registry", "dns", registry.dns);
+    }
+    for (name, settings) in &root.service {
+        let Some(port) = &settings.local_port else { continue };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.value));
+        let key = format!("service.{name}.local_port");
+        listeners.push(Listener { key, address, origin: Some(port.origin) });
+    }
+    listeners
+}
+
+/// The registry that will run: the one that is written, or the default one that a service asks for.
+fn registry(root: &Root) -> Option<RegistrySettings> {
+    let asks = |settings: &forebay_gateway::settings::ServiceSettings| {
+        let mut endpoints = settings.discovery.endpoints.iter();
+        endpoints.any(|source| matches!(source.place, Place::Registry { .. }))
+    };
+    match &root.registry {
+        Some(registry) => Some(registry.clone()),
+        None => root.service.values().any(asks).then(RegistrySettings::default),
+    }
+}
+
+/// Whether the kernel gives only one of two listeners its port.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() != 0 && one.port() == other.port() && (covers(ip, other_ip) || covers(other_ip, ip))
+}
+
+/// Whether who listens on one address listens on the other. `[::]` takes IPv4 as well.
+fn covers(one: IpAddr, other: IpAddr) -> bool {
+    match one {
+        IpAddr::V4(one) => one.is_unspecified() && other.is_ipv4() || IpAddr::V4(one) == other,
+        IpAddr::V6(one) => one.is_unspecified() || IpAddr::V6(one) == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use forebay_config::{Inputs, load};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(file: &str, expected: Result<(), &str>) {
+        let read = |_: &Path| Ok(file.as_bytes().to_vec());
+        let inputs = Inputs { file: Some("forebay.toml".into()), files: &read, ..Inputs::default() };
+        let found = load::<Root>(inputs).map(drop).map_err(|diagnostics| diagnostics.to_string());
+        assert_eq!(found, expected.map_err(|text| text.trim_end().to_owned()), "{file}");
+    }
+
+    #[track_caller]
+    fn clashes(file: &str, expected: &[&str]) {
+        let read = |_: &Path| Ok(file.as_bytes().to_vec());
+        let inputs = Inputs { file: Some("forebay.toml".into()), files: &read, ..Inputs::default() };
+        let found =
+            load::<Root>(inputs).map(drop).map_err(|diagnostics| diagnostics.to_string()).unwrap_err();
+        let found: Vec<&str> = found.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+        assert_eq!(found, expected, "{file}");
+    }
+
+    #[test]
+    fn both_lines_are_named() {
+        check(
+            "[gateway]\nlisten = \"127.0.0.1:8500\"\n[registry]\nlisten = \"127.0.0.1:8500\"\n",
+            Err(include_str!("listeners.golden")),
+        );
+    }
+
+    #[test]
+    fn any_two_listeners_may_clash() {
+        clashes(
+            "[gateway]\nlisten = \"0.0.0.0:9180\"\n",
+            &["`gateway.listen` is 0.0.0.0:9180, which `admin.listen` has already"],
+        );
+        clashes(
+            "[gateway]\nlisten = [\"127.0.0.1:1\", \"[::]:8600\"]\n[registry]\n",
+            &["`gateway.listen` is [::]:8600, which `registry.dns` has already"],
+        );
+        // No table says so, and a registry runs.
+        clashes(
+            "[gateway]\nlisten = \"127.0.0.1:8500\"\n[service.a]\nendpoints = \"registry\"\n",
+            &["`gateway.listen` is 127.0.0.1:8500, which `registry.listen` has already"],
+        );
+        clashes(
+            "[registry]\ndns = \"127.0.0.1:7001\"\n[service.a]\nendpoints = \"127.0.0.1:1\"\nlocal_port = 7001\n\
+             [service.b]\nendpoints = \"127.0.0.1:1\"\nlocal_port = 7002\n\
+             [service.c]\nendpoints = \"127.0.0.1:1\"\nlocal_port = 7002\n",
+            &[
+                "`service.a.local_port` is 127.0.0.1:7001, which `registry.dns` has already",
+                "`service.c.local_port` is 127.0.0.1:7002, which `service.b.local_port` has already",
+            ],
+        );
+        clashes(
+            "[registry]\nlisten = \"127.0.0.1:7001\"\ndns = \"127.0.0.1:7001\"\n[gateway]\nlisten = [\"127.0.0.1:2\", \"127.0.0.1:2\"]\n",
+            &[
+                "`registry.dns` is 127.0.0.1:7001, which `registry.listen` has already",
+                "`gateway.listen` is 127.0.0.1:2, which `gateway.listen` has already",
+            ],
+        );
+    }
+
+    #[test]
+    fn other_addresses_and_ports_that_the_kernel_chooses_do_not() {
+        check(
+            "[gateway]\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n",
+            Ok(()),
+        );
+        check("[gateway]\nlisten = \"10.0.0.1:9180\"\n", Ok(()));
+        check("[gateway]\nlisten = [\"[::1]:80\", \"127.0.0.1:80\", \"0.0.0.0:81\", \"[::1]:81\"]\n", Ok(()));
+        // Nothing finds its endpoints in a registry, so none runs.
+        check("[gateway]\nlisten = \"127.0.0.1:8500\"\n", Ok(()));
+    }
+}
