@@ -28,6 +28,8 @@
 //!     configuration: Box::new(|| Effective(Vec::new())), // `Loaded::effective_redacted` of the one in force
 //!     generation: Box::new(move || GenerationStatus { number: 1, since, last_reload: None }),
 //!     denied: Box::new(Vec::new),
+//!     sparings: Box::new(Vec::new),
+//!     auth: Box::new(Vec::new),
 //!     checks: vec![("state directory", Box::new(|| Verdict::Ok("held".to_owned())))],
 //! };
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
@@ -64,6 +66,7 @@ mod routes;
 mod serve;
 mod services;
 mod settings;
+mod sparing;
 mod state;
 mod table;
 mod telemetry;
@@ -71,4 +74,6 @@ mod telemetry;
 pub use admin::Admin;
 pub use serve::{CONNECTIONS_MAX, serve_admin};
 pub use settings::AdminSettings;
-pub use state::{AdminState, Denied, GenerationStatus, ReadinessCheck, Reload, Verdict};
+pub use state::{
+    AdminState, AuthMaterial, Denied, GenerationStatus, ReadinessCheck, Reload, Sparing, Verdict,
+};

@@ -11,8 +11,8 @@ use forebay_shutdown::Phase;
 use crate::asked::Asked;
 use crate::plain::plain;
 use crate::reply::Reply;
-use crate::services;
-use crate::state::{AdminState, GenerationStatus, Verdict};
+use crate::services::{self, age};
+use crate::state::{AdminState, AuthMaterial, GenerationStatus, Verdict};
 
 /// The process answers, so it lives: a liveness probe that looks further restarts what a restart does not mend.
 pub(crate) fn livez(_state: &AdminState, _asked: Asked<'_>) -> Result<Reply, Problem> {
@@ -40,6 +40,11 @@ fn readiness(state: &AdminState) -> Readiness {
         let verdict = service.trouble().map_or(Verdict::Ok(String::new()), Verdict::Warning);
         Finding::new(format!("service {}", service.name), verdict)
     }));
+    findings.extend(
+        (state.auth)()
+            .iter()
+            .map(|material| Finding::new(format!("auth {}", material.policy), auth(material))),
+    );
     Readiness(findings)
 }
 
@@ -61,6 +66,26 @@ fn configuration(status: &GenerationStatus) -> Verdict {
             "the last reload was rejected and generation {number} stays in force; GET /generation says why"
         )),
         _ => Verdict::Ok(format!("generation {number}")),
+    }
+}
+
+/// Without keys a policy refuses everybody it is asked about, and others may well be in order.
+fn auth(material: &AuthMaterial) -> Verdict {
+    let since = material.failing.as_ref().map(|(since, why)| format!("{why} (for {})", age(*since)));
+    let old = material.age.map(age);
+    match (old, material.is_usable, since) {
+        (Some(old), true, None) => Verdict::Ok(format!("{old} old")),
+        (Some(old), true, Some(since)) => Verdict::Warning(format!("{old} old, still counts: {since}")),
+        (Some(old), false, since) => {
+            let since = since.map_or_else(String::new, |since| format!(": {since}"));
+            Verdict::Warning(format!(
+                "refuses everybody, what it knows is {old} old, too old to count{since}"
+            ))
+        }
+        (None, _, Some(since)) => {
+            Verdict::Warning(format!("refuses everybody, it never had anything to decide by: {since}"))
+        }
+        (None, _, None) => Verdict::Ok("waits for its first keys".to_owned()),
     }
 }
 
@@ -101,7 +126,7 @@ impl fmt::Display for Readiness {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
     use crate::state::Reload;
@@ -128,6 +153,31 @@ mod tests {
             vec![("a", failed()), ("b", warning())],
             "[-]a failed: disk full\n[!]b warning: no endpoint\nreadyz check failed\n",
         );
+    }
+
+    #[test]
+    fn a_policy_without_keys_says_since_when_and_why() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let check = |age: Option<u64>, is_usable, failing: Option<u64>, expected: (&str, &str)| {
+            let failing = failing.map(|since| (hours(since), "the issuer answers 503".to_owned()));
+            let policy = "customers".to_owned();
+            let verdict = auth(&AuthMaterial { policy, age: age.map(hours), is_usable, failing });
+            let told = match &verdict {
+                Verdict::Ok(words) => ("ok", &**words),
+                Verdict::Warning(words) => ("warning", &**words),
+                Verdict::Failed(words) => ("failed", &**words),
+            };
+            assert_eq!(told, expected);
+        };
+        check(None, false, None, ("ok", "waits for its first keys"));
+        check(Some(0), true, None, ("ok", "0s old"));
+        let still = "3h 0m old, still counts: the issuer answers 503 (for 2h 0m)";
+        check(Some(3), true, Some(2), ("warning", still));
+        let over = "refuses everybody, what it knows is 1d 1h old, too old to count: the issuer answers 503 (for 1d 0h)";
+        check(Some(25), false, Some(24), ("warning", over));
+        let never =
+            "refuses everybody, it never had anything to decide by: the issuer answers 503 (for 1h 0m)";
+        check(None, false, Some(1), ("warning", never));
     }
 
     #[test]

@@ -21,7 +21,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Needs a local tokio runtime with I/O and time, on which the sweeper of `core` runs.
 ///
 /// # Errors
-/// When the listener cannot be given to the runtime.
+/// When the listener cannot be given to the runtime, and when it breaks.
 pub async fn serve_admin(
     listener: std::net::TcpListener,
     admin: Rc<Admin>,

@@ -1,5 +1,6 @@
 //! `/services`: every service with its endpoints and sources, as they are at this moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_clock::Moment;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::asked::{Asked, Format};
 use crate::reply::Reply;
+use crate::sparing::SparingView;
 use crate::state::AdminState;
 use crate::table::write_table;
 
@@ -27,7 +29,13 @@ pub(crate) fn services(state: &AdminState, asked: Asked<'_>) -> Result<Reply, Pr
 /// All services at this moment, by name.
 pub(crate) fn views(state: &AdminState) -> Vec<ServiceView> {
     let now = state.clock.now();
-    state.discovery.services().iter().map(|service| ServiceView::of(service, now)).collect()
+    let sparings = (state.sparings)();
+    let view = |service: &Arc<LiveService>| {
+        let sparing = sparings.iter().find(|sparing| *sparing.service == **service.name());
+        let sparing = sparing.map(|sparing| SparingView::of(sparing, now));
+        ServiceView { sparing, ..ServiceView::of(service, now) }
+    };
+    state.discovery.services().iter().map(view).collect()
 }
 
 /// A service at one moment.
@@ -38,6 +46,8 @@ pub(crate) struct ServiceView {
     pub(crate) sources: Vec<SourceView>,
     /// Addresses beyond what a service may have.
     pub(crate) left_out: usize,
+    /// Where it is known.
+    pub(crate) sparing: Option<SparingView>,
 }
 
 /// An endpoint at one moment.
@@ -74,6 +84,7 @@ impl ServiceView {
             endpoints: set.endpoints().iter().map(|endpoint| EndpointView::of(endpoint, now)).collect(),
             sources: service.sources().iter().map(|report| SourceView::of(report, now)).collect(),
             left_out: set.left_out(),
+            sparing: None,
         }
     }
 
@@ -81,10 +92,10 @@ impl ServiceView {
         self.endpoints.iter().filter(|endpoint| endpoint.eligible).count()
     }
 
-    /// Why no endpoint is eligible; nothing when one is.
+    /// Why no request goes there: no endpoint is eligible, or the breaker is open.
     pub(crate) fn trouble(&self) -> Option<String> {
         if self.eligible() > 0 {
-            return None;
+            return self.sparing.as_ref().and_then(|sparing| sparing.trouble.clone());
         }
         if self.endpoints.is_empty() {
             let sources = self.sources.iter().map(|source| format!("{} {}", source.source, source.standing));
@@ -123,6 +134,7 @@ impl ServiceView {
             "endpoints": self.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
             "sources": self.sources.iter().map(source).collect::<Vec<_>>(),
             "left_out": self.left_out,
+            "sparing": self.sparing.as_ref().map(|sparing| &sparing.document),
         })
     }
 
@@ -141,6 +153,9 @@ impl ServiceView {
         }
         let heading = ["SOURCE", "ADDRESSES", "STANDING"];
         write_table(&mut text, &with_heading(heading, self.sources.iter().map(SourceView::row)));
+        if let Some(sparing) = &self.sparing {
+            write_table(&mut text, &with_heading(["SPARED BY", "STANDING"], sparing.rows.iter().cloned()));
+        }
         text
     }
 }
@@ -245,7 +260,7 @@ fn because(summary: &str, reasons: impl Iterator<Item = String>) -> String {
 }
 
 /// The two largest units: "42s", "3m 12s", "2d 4h".
-fn age(age: Duration) -> String {
+pub(crate) fn age(age: Duration) -> String {
     let s = age.as_secs();
     match (s / 86_400, s / 3_600 % 24, s / 60 % 60, s % 60) {
         (0, 0, 0, s) => format!("{s}s"),
@@ -257,7 +272,10 @@ fn age(age: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use forebay_retry::BreakerStanding;
+
     use super::*;
+    use crate::state::Sparing;
 
     fn endpoint(address: &str, health: Health, reason: Option<&str>) -> EndpointView {
         EndpointView {
@@ -277,7 +295,7 @@ mod tests {
     }
 
     fn view(endpoints: Vec<EndpointView>, sources: Vec<SourceView>) -> ServiceView {
-        ServiceView { name: "orders".to_owned(), endpoints, sources, left_out: 0 }
+        ServiceView { name: "orders".to_owned(), endpoints, sources, left_out: 0, sparing: None }
     }
 
     fn shop() -> ServiceView {
@@ -296,7 +314,18 @@ mod tests {
             source("registry", "told", "5 instances, 1 critical, 1 draining", 4),
             source("orders.internal:9000", "fresh", "answered 4s ago", 1),
         ];
-        view(endpoints, sources)
+        let sparing = Sparing {
+            service: "orders".to_owned(),
+            breaker: Some(BreakerStanding::Open {
+                since: Moment::START,
+                until: Moment::START + Duration::from_secs(5),
+                times: 1,
+            }),
+            concurrency: Some((6, 40)),
+            retries: (7, 10, Duration::from_secs(1)),
+        };
+        let sparing = SparingView::of(&sparing, Moment::START + Duration::from_secs(2));
+        ServiceView { sparing: Some(sparing), ..view(endpoints, sources) }
     }
 
     #[test]
@@ -320,7 +349,8 @@ mod tests {
         fn check(view: &ServiceView, expected: Option<&str>) {
             assert_eq!(view.trouble().as_deref(), expected);
         }
-        check(&shop(), None);
+        check(&shop(), Some("left alone for 3s more: too many requests failed"));
+        check(&ServiceView { sparing: None, ..shop() }, None);
         let dead = || endpoint("127.0.0.1:9001", Health::Unhealthy, Some("connection refused"));
         check(
             &view(vec![dead()], vec![]),
@@ -350,6 +380,9 @@ mod tests {
         let registry = |at: usize| document["endpoints"][at]["registry"].clone();
         assert_eq!((registry(2), registry(3)), (json!("critical"), json!("ready")));
         assert_eq!(document["sources"][2]["state"], "fresh");
+        let breaker = json!({ "state": "open", "for_seconds": 2, "until_seconds": 3, "times": 1 });
+        assert_eq!(document["sparing"]["breaker"], breaker);
+        assert_eq!(view(vec![], vec![]).document()["sparing"], Value::Null);
     }
 
     #[test]

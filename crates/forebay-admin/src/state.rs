@@ -1,11 +1,12 @@
 //! What the admin listener answers from: handles of what the process shares, and closures for what the binary alone
 //! knows. Nothing here is ever waited for.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use forebay_clock::Clock;
 use forebay_config::Effective;
 use forebay_discovery::Discovery;
+use forebay_retry::BreakerStanding;
 use forebay_shutdown::Shutdown;
 use forebay_telemetry::metrics::Registry;
 
@@ -40,8 +41,38 @@ pub struct AdminState {
     pub generation: Box<dyn Fn() -> GenerationStatus>,
     /// Calls of pages that CORS policies denied, the most frequent of each policy first.
     pub denied: Box<dyn Fn() -> Vec<Denied>>,
+    /// How services are spared.
+    pub sparings: Box<dyn Fn() -> Vec<Sparing>>,
+    /// How it stands with what policies of who calls decide by.
+    pub auth: Box<dyn Fn() -> Vec<AuthMaterial>>,
     /// What else readiness depends on, by the name that `/readyz?verbose` shows.
     pub checks: Vec<(&'static str, ReadinessCheck)>,
+}
+
+/// How a service is spared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sparing {
+    /// Its name.
+    pub service: String,
+    /// Where it has a breaker.
+    pub breaker: Option<BreakerStanding>,
+    /// Requests in flight and how many may be, where that is limited.
+    pub concurrency: Option<(u32, u32)>,
+    /// Retries that the present window may still have, of how many, and the window.
+    pub retries: (u64, u64, Duration),
+}
+
+/// How it stands with the keys, or the file, that a policy decides by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthMaterial {
+    /// The policy's name.
+    pub policy: String,
+    /// Since the last that was good; `None` when there never was any.
+    pub age: Option<Duration>,
+    /// Whether it counts.
+    pub is_usable: bool,
+    /// How long it has not been to be had, and why not the last time. Its words are public.
+    pub failing: Option<(Duration, String)>,
 }
 
 /// Which configuration is in force, and what became of the latest attempt to replace it.

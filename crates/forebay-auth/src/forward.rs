@@ -7,7 +7,7 @@ use forebay_config::Settings;
 use forebay_http::{Fields, RequestHead, ResponseHead, Scheme};
 
 use crate::identity::Identity;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Silence};
 use crate::remembered::{Digest, digest};
 use crate::settings::ForwardSettings;
 
@@ -126,7 +126,8 @@ impl ForwardPolicy {
                     challenge.filter(|text| !text.is_empty() && text.len() <= CHALLENGE_BYTES_MAX);
                 Err(Refusal::Denied { status, challenge: challenge.map(Into::into) })
             }
-            _ => Err(Refusal::SourceDown),
+            500..=599 => Err(Silence::Failed.into()),
+            _ => Err(Silence::Unclear.into()),
         }
     }
 
@@ -135,11 +136,11 @@ impl ForwardPolicy {
         let read = |name: &Option<Box<str>>| -> Result<Option<&str>, Refusal> {
             let Some(name) = name.as_deref().filter(|name| fields.has(name)) else { return Ok(None) };
             // Two names for one caller, or one that is no text, are no answer.
-            let value = fields.only_value(name).ok_or(Refusal::SourceDown)?;
-            std::str::from_utf8(value).map(Some).map_err(|_| Refusal::SourceDown)
+            let value = fields.only_value(name).ok_or(Silence::Unclear)?;
+            std::str::from_utf8(value).map(Some).map_err(|_| Silence::Unclear.into())
         };
         let named = Identity::new(read(&self.subject)?, read(&self.consumer)?);
-        let mut identity = named.ok_or(Refusal::SourceDown)?;
+        let mut identity = named.ok_or(Silence::Unclear)?;
         for name in &self.copy {
             fields.each_value(name, &mut |value| {
                 identity.copied.push((name.clone(), value.into()));

@@ -22,6 +22,10 @@ pub struct Freshness {
     /// When a fetch last began.
     tried: Option<Moment>,
     failures: u32,
+    /// When the first of them ended.
+    failing_since: Option<Moment>,
+    /// That the present material is too old was told.
+    is_told: bool,
     is_running: bool,
     /// Somebody misses a key.
     is_wanted: bool,
@@ -38,6 +42,8 @@ impl Freshness {
             fetched: None,
             tried: None,
             failures: 0,
+            failing_since: None,
+            is_told: false,
             is_running: false,
             is_wanted: false,
             refetched: None,
@@ -72,11 +78,26 @@ impl Freshness {
     /// It brought material.
     pub fn succeeded(&mut self, now: Moment) {
         (self.fetched, self.failures, self.is_running) = (Some(now), 0, false);
+        (self.failing_since, self.is_told) = (None, false);
     }
 
     /// It brought none.
-    pub fn failed(&mut self) {
+    pub fn failed(&mut self, now: Moment) {
         (self.failures, self.is_running) = (self.failures.saturating_add(1), false);
+        self.failing_since.get_or_insert(now);
+    }
+
+    /// True once when there was material and it has become too old to be used.
+    pub fn runs_out(&mut self, now: Moment) -> bool {
+        let is_news = self.runs_out_at() <= now;
+        self.is_told |= is_news;
+        is_news
+    }
+
+    /// When that is to be told.
+    pub fn runs_out_at(&self) -> Moment {
+        let is_open = self.fetched.is_some() && !self.is_told;
+        if is_open { self.usable_until() } else { Moment::NEVER }
     }
 
     /// Somebody misses a key. Whether a fetch that could bring it runs, or begins now; if not, one will come in time.
@@ -91,6 +112,11 @@ impl Freshness {
     /// Whether the latest fetch that ended brought nothing.
     pub fn is_failing(&self) -> bool {
         self.failures > 0
+    }
+
+    /// Since when no fetch has brought anything; `None` when the latest did.
+    pub fn failing_since(&self) -> Option<Moment> {
+        self.failing_since
     }
 
     /// Until when the present material may be used.
@@ -136,15 +162,35 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..8 {
             freshness.begin(now);
-            freshness.failed();
+            freshness.failed(now);
             waits.push(freshness.due().since(now).as_secs());
             now = freshness.due();
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
         assert_eq!(freshness.usable_until(), at(86_400), "a failed fetch takes nothing away");
+        assert_eq!(freshness.failing_since(), Some(at(600)), "the first of them");
         freshness.begin(now);
         freshness.succeeded(now);
         assert_eq!(freshness.due().since(now), Duration::from_secs(600));
+        assert_eq!(freshness.failing_since(), None);
+    }
+
+    #[test]
+    fn that_it_has_become_too_old_is_told_once() {
+        let mut freshness = Freshness::new(Duration::from_secs(10), Duration::from_secs(60));
+        assert!(!freshness.runs_out(at(1_000_000)), "there never was any");
+        for start in [0, 1000] {
+            freshness.begin(at(start));
+            freshness.succeeded(at(start));
+            freshness.failed(at(start + 10));
+            assert_eq!(freshness.runs_out_at(), at(start + 60));
+            let told = [59, 60, 61, 500].map(|later| freshness.runs_out(at(start + later)));
+            assert_eq!(told, [false, true, false, false]);
+            assert_eq!(freshness.runs_out_at(), Moment::NEVER);
+        }
+        let mut file = Freshness::new(Duration::from_secs(2), Duration::MAX);
+        file.succeeded(at(0));
+        assert!(!file.runs_out(at(1_000_000)), "a file never grows too old");
     }
 
     #[test]

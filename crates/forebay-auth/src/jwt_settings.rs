@@ -119,6 +119,7 @@ impl JwtSettings {
             (None, None) => {
                 check
                     .error("jwks", "nothing says by which keys tokens are verified")
+                    .note("a token that nobody verifies says what whoever made it wanted")
                     .help("write `jwks = \"https://…\"`, or a `secret` that the issuer shares");
             }
             (Some(_), Some(_)) => {
@@ -129,15 +130,7 @@ impl JwtSettings {
             }
             _ => {}
         }
-        if self.audience.is_some() == self.any_audience {
-            check
-                .error(
-                    "audience",
-                    "it has to be said whom tokens are for: `audience`, or `any_audience = true`",
-                )
-                .note("a token for another service would open this one, and be sent on to it")
-                .help("write the `aud` of your tokens, for example audience = \"shop\"");
-        }
+        self.check_audience(check);
         self.check_algorithms(check);
         if let Some(Spanned { value: Jwks::Url(url), origin }) = &self.jwks
             && url.scheme == Scheme::Http
@@ -153,7 +146,27 @@ impl JwtSettings {
         if self.keep < self.refresh {
             check
                 .error("keep", "keys would be too old before they are fetched again")
+                .note("from then on until the next fetch every request would be refused")
                 .help("make `keep` longer than `refresh`");
+        }
+    }
+
+    fn check_audience(&self, check: &mut Check<'_, '_>) {
+        match (&self.audience, self.any_audience) {
+            (None, false) => {
+                check
+                    .error("audience", "nothing says whom tokens are for")
+                    .note("a token for another service would open this one, and be sent on to it")
+                    .help("write the `aud` of your tokens, for example audience = \"shop\"")
+                    .help("if your issuer does not say whom a token is for: any_audience = true");
+            }
+            (Some(_), true) => {
+                check
+                    .error("any_audience", "`audience` and `any_audience = true` contradict each other")
+                    .note("the one takes tokens for those it names alone, the other takes tokens whoever they are for")
+                    .help("remove `any_audience` to take the named audiences alone, or `audience` to take any");
+            }
+            _ => {}
         }
     }
 

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
-use forebay_config::{Inputs, Name, Node, Problem, Reader, Settings, Shape, Spanned, Value, load};
+use forebay_config::{
+    Diagnostics, Inputs, Name, Node, Place, Problem, Reader, Settings, Shape, Spanned, Value, load,
+};
 
 use crate::api_key::ApiKey;
 use crate::material::MaterialError;
@@ -108,11 +110,11 @@ impl Standing {
 }
 
 impl KeyRing {
-    /// Reads a file's text; `name` is for messages.
+    /// Reads a file's text. What is wrong is told in one line, which names the line of the file and not the file.
     pub fn parse(name: &Path, text: &[u8]) -> Result<KeyRing, MaterialError> {
         let read = |_: &Path| Ok(text.to_vec());
         let inputs = Inputs { file: Some(name.to_owned()), files: &read, ..Inputs::default() };
-        let loaded = load::<KeysFile>(inputs).map_err(|wrong| MaterialError::new(wrong.to_string()))?;
+        let loaded = load::<KeysFile>(inputs).map_err(|wrong| MaterialError::new(first_of(&wrong)))?;
         let mut ring = KeyRing::default();
         for entry in loaded.value.key {
             if ring.entries.iter().any(|known| known.id == entry.value.id) {
@@ -169,6 +171,21 @@ impl KeyRing {
     }
 }
 
+/// The first thing that is wrong, where, and how much else is.
+fn first_of(wrong: &Diagnostics) -> String {
+    let Some(first) = wrong.iter().next() else { return "it is no file of keys".to_owned() };
+    let place = match wrong.place(first) {
+        Some(Place::File { line, .. }) => format!("line {line}: "),
+        _ => String::new(),
+    };
+    let more = match wrong.len() - 1 {
+        0 => String::new(),
+        1 => ", and 1 more problem".to_owned(),
+        more => format!(", and {more} more problems"),
+    };
+    format!("{place}{}{more}", first.message())
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -221,9 +238,11 @@ mod tests {
     fn a_damaged_file_says_where() {
         let wrong =
             |text: &str| KeyRing::parse(Path::new("keys.toml"), text.as_bytes()).unwrap_err().to_string();
-        assert!(wrong("[[key]]\nid = \"a\"\n").contains("keys.toml"), "{}", wrong("[[key]]\nid = \"a\"\n"));
+        let missing = "line 1: `consumer` is missing in [[key]], and 2 more problems";
+        assert_eq!(wrong("[[key]]\nid = \"a\"\n"), missing);
         let entry =
             "[[key]]\nid = \"a\"\nconsumer = \"b\"\nsha256 = \"XX\"\ncreated = \"2026-01-01T00:00:00Z\"\n";
+        assert!(wrong(entry).starts_with("line 4: ") && !wrong(entry).contains("error:"), "{}", wrong(entry));
         assert!(wrong(entry).contains("has not 64 hexadecimal digits"), "{}", wrong(entry));
         let valid = entry.replace("XX", &"0".repeat(64));
         assert!(wrong(&format!("{valid}{valid}")).contains("two keys have the id a"));

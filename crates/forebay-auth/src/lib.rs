@@ -41,7 +41,7 @@ pub use jwt_settings::{Jwks, JwtSettings};
 pub use key_ring::{KeyEntry, KeyHash, KeyRing, Standing};
 pub use material::{Material, MaterialError};
 pub use policy::{Method, Policy, Question, Source, Verdict};
-pub use refusal::{Flaw, Refusal};
+pub use refusal::{Flaw, Refusal, Silence};
 pub use remembered::{Digest, ENTRIES_MAX, Remembered, digest};
 pub use settings::{ApiKeysSettings, AuthSettings, BasicSettings, FieldName, ForwardSettings};
 pub use telemetry::{AuthFamilies, AuthMetrics};

@@ -59,15 +59,64 @@ pub enum Refusal {
         /// Its `WWW-Authenticate`.
         challenge: Option<Box<str>>,
     },
-    /// Whoever knows cannot be asked.
+    /// There is nothing to decide by: no keys, no file.
     SourceDown,
+    /// The service that decides gave no answer that counts.
+    Unanswered(Silence),
     /// Too many wait to be checked.
     Busy,
+}
+
+/// Why a service that decides gave no answer that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It has no endpoint that could be asked.
+    NoEndpoint,
+    /// No connection to it could be made.
+    NotReached,
+    /// It took longer than it may.
+    TimedOut,
+    /// The connection broke while it was asked.
+    BrokeOff,
+    /// It answered with a 5xx.
+    Failed,
+    /// What it answered is neither a yes nor a no, or no HTTP.
+    Unclear,
+}
+
+impl Silence {
+    /// Every one.
+    pub const ALL: [Silence; 6] = [
+        Silence::NoEndpoint,
+        Silence::NotReached,
+        Silence::TimedOut,
+        Silence::BrokeOff,
+        Silence::Failed,
+        Silence::Unclear,
+    ];
+
+    /// For metrics and logs.
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Silence::NoEndpoint => "service without endpoint",
+            Silence::NotReached => "service not reached",
+            Silence::TimedOut => "service timed out",
+            Silence::BrokeOff => "service broke off",
+            Silence::Failed => "service failed",
+            Silence::Unclear => "service unclear",
+        }
+    }
 }
 
 impl From<Flaw> for Refusal {
     fn from(flaw: Flaw) -> Refusal {
         Refusal::Flawed(flaw)
+    }
+}
+
+impl From<Silence> for Refusal {
+    fn from(silence: Silence) -> Refusal {
+        Refusal::Unanswered(silence)
     }
 }
 
@@ -83,13 +132,19 @@ pub(crate) enum Challenge {
 }
 
 /// Every outcome there is, for metrics.
-pub(crate) const OUTCOMES: [&str; 22] = [
+pub(crate) const OUTCOMES: [&str; 28] = [
     ALLOWED,
     "no credentials",
     "repeated credentials",
     "scope missing",
     "denied by service",
     "source down",
+    Silence::NoEndpoint.outcome(),
+    Silence::NotReached.outcome(),
+    Silence::TimedOut.outcome(),
+    Silence::BrokeOff.outcome(),
+    Silence::Failed.outcome(),
+    Silence::Unclear.outcome(),
     "busy",
     "malformed",
     "too large",
@@ -163,6 +218,7 @@ impl Refusal {
             Refusal::Scope { .. } => "scope missing",
             Refusal::Denied { .. } => "denied by service",
             Refusal::SourceDown => "source down",
+            Refusal::Unanswered(silence) => silence.outcome(),
             Refusal::Busy => "busy",
         }
     }
@@ -200,7 +256,8 @@ impl Refusal {
                 client(401, "credentials-invalid", "the credentials are missing or do not count".into()),
                 None,
             ),
-            Refusal::SourceDown => {
+            // Why is for those who run it: its caller can do nothing about it but wait.
+            Refusal::SourceDown | Refusal::Unanswered(_) => {
                 return down("identity-source-down", "at the moment nobody can say who calls");
             }
             Refusal::Busy => return down("authentication-busy", "too many callers wait to be recognised"),

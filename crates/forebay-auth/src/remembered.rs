@@ -6,7 +6,7 @@ use std::fmt;
 use aws_lc_rs::digest::{Context, SHA256};
 use forebay_clock::Moment;
 
-/// Answers of one core. A few hundred bytes each: about a megabyte.
+/// Answers of one core, or of all together. A few hundred bytes each: about a megabyte.
 pub const ENTRIES_MAX: usize = 4096;
 
 /// Stands for a question. SHA-256: that two share one must not happen, even where somebody wants it to.
@@ -47,7 +47,12 @@ impl<V> Default for Remembered<V> {
 impl<V: Clone> Remembered<V> {
     /// The answer, if it still holds.
     pub fn get(&self, question: &Digest, now: Moment) -> Option<V> {
-        self.answers.get(question).filter(|(_, until)| now < *until).map(|(answer, _)| answer.clone())
+        self.find(question, now).map(|(answer, _)| answer)
+    }
+
+    /// The answer, and until when it holds.
+    pub fn find(&self, question: &Digest, now: Moment) -> Option<(V, Moment)> {
+        self.answers.get(question).filter(|(_, until)| now < *until).cloned()
     }
 
     /// Keeps an answer until then. When it is full, those that hold no more go first, then any.
@@ -87,6 +92,7 @@ mod tests {
         let until = start + Duration::from_secs(1);
         remembered.keep(question, 1, until, start);
         assert_eq!(remembered.get(&question, start), Some(1));
+        assert_eq!(remembered.find(&question, start), Some((1, until)));
         assert_eq!(remembered.get(&question, until), None);
         assert_eq!(remembered.get(&digest([&b"b"[..]]), start), None);
     }

@@ -155,6 +155,7 @@ impl AuthSettings {
             [] => {
                 check
                     .error("jwt", "nothing says how callers are known")
+                    .note("a route with this policy could let nobody in")
                     .help("add one of `jwt`, `api_keys`, `forward`, `basic`");
             }
             [_, second, ..] => {

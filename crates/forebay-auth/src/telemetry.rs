@@ -54,7 +54,7 @@ impl AuthMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::Flaw;
+    use crate::refusal::{Flaw, Silence};
 
     #[test]
     fn every_outcome_has_a_series_of_its_own() {
@@ -82,7 +82,9 @@ mod tests {
             Refusal::SourceDown,
             Refusal::Busy,
         ];
-        let outcomes = refusals.into_iter().chain(flaws.into_iter().map(Refusal::from));
+        let silences = Silence::ALL.map(Refusal::from);
+        let refusals = refusals.into_iter().chain(silences);
+        let outcomes = refusals.chain(flaws.into_iter().map(Refusal::from));
         let mut outcomes: Vec<&str> = outcomes.map(|refusal| refusal.outcome()).collect();
         outcomes.extend([ALLOWED, "other"]);
         outcomes.sort_unstable();

@@ -2,6 +2,7 @@
 //! anything is put in force.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use forebay_auth::{AuthSettings, Jwks, Policy, Source, digest};
@@ -126,10 +127,24 @@ pub fn check_auth(
             .note("names are checked at the start so that no request has to find out")
             .help(format!("{known}\"{NOBODY}\" lets everybody in"));
     }
+    check_subjects(policies, gateway, routes, check);
+}
+
+/// Reports routes whose keys belong to subjects that nobody has.
+fn check_subjects(
+    policies: &BTreeMap<Name, AuthSettings>,
+    gateway: &GatewaySettings,
+    routes: &[Spanned<RouteSettings>],
+    check: &mut Check<'_, '_>,
+) {
     for route in routes {
         let named = route.auth.as_ref().or(gateway.auth.as_ref());
         if named.is_none_or(|name| name.value.as_str() == NOBODY) {
             check_subjectless(route, check);
+        }
+        let forward = named.and_then(|name| Some((name, policies.get(&name.value)?.forward.as_ref()?)));
+        if let Some((name, forward)) = forward.filter(|(_, forward)| forward.subject.is_none()) {
+            check_nameless(route, &name.value, &forward.service.value, check);
         }
     }
 }
@@ -151,6 +166,42 @@ fn check_subjectless(route: &Spanned<RouteSettings>, check: &mut Check<'_, '_>) 
             )
             .note("every request with an Idempotency-Key would be refused")
             .help("add `auth = \"…\"`, or choose another `scope`");
+    }
+}
+
+/// Reports what a route wants to know of callers whom a service lets in without saying who they are.
+fn check_nameless(
+    route: &Spanned<RouteSettings>,
+    policy: &Name,
+    service: &impl fmt::Display,
+    check: &mut Check<'_, '_>,
+) {
+    let name_them = format!(
+        "name the field of its answer that says who calls, for example [auth.{policy}] forward = \
+         {{ service = \"{service}\", subject = \"x-auth-user\" }}"
+    );
+    let by = route.rate_limit.as_ref().map(|limit| &limit.by);
+    if let Some(by) = by.filter(|by| by.value == CountedBy::Subject) {
+        check
+            .error_at(by.origin, format!("`rate_limit` counts by subject, and [auth.{policy}] names none"))
+            .note(format!(
+                "service {service} only says whether a caller may: all would count by their addresses"
+            ))
+            .help(name_them.as_str())
+            .help("or write by = \"address\"");
+    }
+    if route.idempotency.as_ref().is_some_and(|keys| keys.is_by_subject()) {
+        check
+            .error_at(
+                route.pattern.origin,
+                format!("`idempotency` tells callers apart by subject, and [auth.{policy}] names none"),
+            )
+            .note(format!(
+                "service {service} says whether a caller may, and without `subject` nobody asks it who that is: \
+                 every request with an Idempotency-Key would be refused"
+            ))
+            .help(name_them)
+            .help("or choose another `scope`, for example \"header:X-Api-Key\"");
     }
 }
 
@@ -198,5 +249,12 @@ mod tests {
         for known in [format!("{route}auth = \"a\""), format!("[gateway]\nauth = \"a\"\n{route}")] {
             assert_eq!(refusal(&known), None);
         }
+        let forward = format!("{route}auth = \"f\"\n[auth.f]\nforward = {{ service = \"b\"");
+        let nameless = refusal(&format!("{forward} }}")).expect("nobody says who calls");
+        assert!(
+            nameless.starts_with("error: `rate_limit` counts by subject, and [auth.f] names none\n"),
+            "{nameless}"
+        );
+        assert_eq!(refusal(&format!("{forward}, subject = \"x-user\" }}")), None);
     }
 }

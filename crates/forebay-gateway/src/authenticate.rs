@@ -5,7 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use forebay_auth::{Flaw, Identity, Material, Method, PasswordCheck, Policy, Question, Refusal, Verdict};
+use forebay_auth::{
+    Flaw, Identity, Material, Method, PasswordCheck, Policy, Question, Refusal, Silence, Verdict,
+};
+use forebay_clock::Moment;
 use forebay_http::Name;
 use forebay_http::problem::Problem;
 use forebay_http::server::Request;
@@ -13,7 +16,7 @@ use forebay_http::server::Request;
 use crate::core::Core;
 use crate::generation::CoreGeneration;
 use crate::plan::AuthPolicy;
-use crate::subrequest;
+use crate::subrequest::{self, Unanswered};
 use crate::visit::Visit;
 
 /// How long a request waits for keys that are being fetched: longer than an issuer takes, shorter than clients wait.
@@ -120,25 +123,45 @@ impl Asking<'_> {
         }
     }
 
-    /// Checks a password on a thread of its own, unless it was right a moment ago.
+    /// Checks a password on a thread of its own, unless it was right a moment ago, on whichever core. A wrong one costs a
+    /// whole check each time, so what is remembered shortens no answer but a right one.
     async fn check_password(&self, check: PasswordCheck, request: &Request<'_>) -> Result<Identity, Refusal> {
         let policy = &self.planned.policy;
         let question = check.digest(policy.fingerprint());
-        if let Some(identity) = self.remembered(&question) {
+        if let Some(identity) = self.remembered(&question).or_else(|| self.known_elsewhere(question)) {
             return Ok(identity);
         }
         let desk = &self.core.passwords;
         let turn = desk.line_up().ok_or(Refusal::Busy)?;
         let until = self.core.now() + PASSWORD_TIME;
         let permit = request.timer.within(until, turn.wait()).await.flatten().ok_or(Refusal::Busy)?;
-        // The permit goes along: a check whose client has left still takes a core.
+        // Of many that came at once with the same password, the first had it checked.
+        if let Some(identity) = self.known_elsewhere(question) {
+            return Ok(identity);
+        }
+        let (desk, now) = (desk.clone(), self.core.now());
+        let until = now + policy.password_cache();
+        // The permit goes along: a check whose client has left still takes a core. Others are told before it is given
+        // back, so that who gets it next need not check the same.
         let checked = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            check.run()
+            let found = check.run();
+            if let Some(identity) = found.as_ref().filter(|_| now < until) {
+                desk.keep(question, identity.clone(), until, now);
+            }
+            drop(permit);
+            found
         });
         let identity = checked.await.map_err(|_| Refusal::SourceDown)?.ok_or(Flaw::Unknown)?;
-        self.remember(question, &identity, policy.password_cache());
+        self.remember(question, &identity, until);
         Ok(identity)
+    }
+
+    /// Whose password another core knows this to be; this one knows it from now on, and for no longer.
+    fn known_elsewhere(&self, question: forebay_auth::Digest) -> Option<Identity> {
+        let (identity, until) = self.core.passwords.find(&question, self.core.now())?;
+        self.generation.shared.auth[self.place].metrics.record_cached(self.core.metrics);
+        self.remember(question, &identity, until);
+        Some(identity)
     }
 
     async fn ask_service(&self, request: &Request<'_>, visit: &Visit<'_>) -> Result<Identity, Refusal> {
@@ -155,11 +178,33 @@ impl Asking<'_> {
         let head = forward.subrequest(&request.head);
         let until = self.core.now() + forward.timeout;
         let answer = subrequest::ask(self.core, self.generation, service, head, request.timer, until).await;
-        let identity = forward.answer(&answer.ok_or(Refusal::SourceDown)?)?;
+        let (answer, from) = answer.map_err(|Unanswered { silence, detail }| {
+            self.say(silence, detail);
+            silence
+        })?;
+        let identity = forward.answer(&answer).inspect_err(|refusal| {
+            if let Refusal::Unanswered(silence) = refusal {
+                self.say(*silence, format!("{from}: it answered {}", answer.status()));
+            }
+        })?;
         if let (Some(question), Some(cache)) = (question, forward.cache) {
-            self.remember(question, &identity, cache);
+            self.remember(question, &identity, self.core.now() + cache);
         }
         Ok(identity)
+    }
+
+    /// Tells those who run it that the service which decides is silent.
+    fn say(&self, silence: Silence, detail: String) {
+        let place = Silence::ALL.iter().position(|known| *known == silence).unwrap_or_default();
+        let may_say = self.generation.shared.auth[self.place].silences[place].may_say(self.core.now());
+        let Some(unsaid) = may_say else { return };
+        tracing::warn!(
+            policy = &*self.planned.policy.name,
+            reason = silence.outcome(),
+            detail,
+            unsaid,
+            "the service that decides gave no answer that counts; the request was refused"
+        );
     }
 
     fn remembered(&self, question: &forebay_auth::Digest) -> Option<Identity> {
@@ -168,10 +213,10 @@ impl Asking<'_> {
         Some(identity)
     }
 
-    fn remember(&self, question: forebay_auth::Digest, identity: &Identity, time: Duration) {
+    fn remember(&self, question: forebay_auth::Digest, identity: &Identity, until: Moment) {
         let now = self.core.now();
-        if !time.is_zero() {
-            self.core.remembered.borrow_mut().keep(question, identity.clone(), now + time, now);
+        if now < until {
+            self.core.remembered.borrow_mut().keep(question, identity.clone(), until, now);
         }
     }
 }

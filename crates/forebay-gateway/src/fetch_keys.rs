@@ -73,7 +73,7 @@ async fn addresses(url: &HttpUrl, resolver: &impl Resolve) -> Result<Vec<SocketA
 }
 
 /// An error and everything beneath it.
-fn whole(error: &dyn std::error::Error) -> String {
+pub(crate) fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use forebay_clock::Clock;
+use forebay_clock::{Clock, Moment};
 use forebay_cors::DeniedCalls;
 use forebay_discovery::{Definitions, Discovery, Health};
 use forebay_http::date::DateCache;
+use forebay_http::listening::Broken;
 use forebay_http::server::ServerCore;
 use forebay_http::timer::Sweeper;
 use forebay_idempotency::Keys;
@@ -20,13 +21,13 @@ use forebay_telemetry::TelemetryError;
 use forebay_telemetry::access::AccessLog;
 use forebay_telemetry::metrics::{Desc, Registry};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::core::Core;
 use crate::cors::SharedCors;
 use crate::generation::{Generation, SharedAuth, SharedService};
 use crate::internal::WayIn;
-use crate::kept::Kept;
+use crate::kept::{Kept, Sparing};
 use crate::listener::ListenError;
 use crate::passwords::Passwords;
 use crate::plan::Plan;
@@ -119,6 +120,7 @@ pub struct Gateway {
     current: Mutex<Arc<Generation>>,
     ports: Mutex<ServicePorts>,
     mailboxes: Arc<[mpsc::Sender<Message>]>,
+    broken: watch::Receiver<Option<Arc<Broken>>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -143,6 +145,8 @@ impl Gateway {
         let mailboxes: Arc<[_]> = mailboxes.into();
         let loads: Arc<[AtomicUsize]> = (0..workers).map(|_| AtomicUsize::new(0)).collect();
         let closing = Arc::new(AtomicBool::new(false));
+        let (tell_broken, broken) = watch::channel(None);
+        let tell_broken = Arc::new(tell_broken);
         let mut threads = Vec::new();
         for (index, mailbox) in inboxes.into_iter().enumerate() {
             let front = listeners.iter().map(|listener| Ok((listener.try_clone()?, Role::Front)));
@@ -156,6 +160,7 @@ impl Gateway {
                 loads: loads.clone(),
                 phases: surroundings.shutdown.subscribe(),
                 closing: closing.clone(),
+                broken: tell_broken.clone(),
                 connections: families.connections("gateway"),
                 local_connections: families.connections("service-port"),
             };
@@ -175,6 +180,7 @@ impl Gateway {
             current: Mutex::new(generation),
             ports: Mutex::new(ports),
             mailboxes,
+            broken,
             threads,
         })
     }
@@ -224,6 +230,25 @@ impl Gateway {
     pub fn denied_calls(&self) -> impl Fn() -> Vec<(Arc<str>, DeniedCalls)> + use<> {
         let kept = self.kept.clone();
         move || kept.lock().unwrap_or_else(PoisonError::into_inner).denied_calls()
+    }
+
+    /// Says, whenever it is asked, how each service is spared.
+    pub fn sparings(&self) -> impl Fn(Moment) -> Vec<Sparing> + use<> {
+        let kept = self.kept.clone();
+        move |now| kept.lock().unwrap_or_else(PoisonError::into_inner).sparings(now)
+    }
+
+    /// Waits until a listener breaks; for ever while none does.
+    pub fn broken(&self) -> impl Future<Output = Arc<Broken>> + use<> {
+        let mut broken = self.broken.clone();
+        async move {
+            let told = broken.wait_for(Option::is_some).await.ok().and_then(|told| (*told).clone());
+            match told {
+                Some(broken) => broken,
+                // The cores have stopped.
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// The way in for Forebay's own requests.
@@ -305,8 +330,12 @@ fn generation(
     let cors = cors.collect();
     let live = surroundings.sources.apply(&plan, now);
     let auth = plan.auth.iter().zip(live);
-    let auth =
-        auth.map(|(auth, live)| SharedAuth { metrics: families.auth(&auth.policy.name), live }).collect();
+    let auth = auth.map(|(auth, live)| SharedAuth {
+        metrics: families.auth(&auth.policy.name),
+        live,
+        silences: Default::default(),
+    });
+    let auth = auth.collect();
     let limits = plan.routes.iter().map(|route| {
         let limit = route.rate_limit.as_ref()?;
         let (callers, hasher) = kept.callers(&route.name, limit);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use forebay_auth::{AuthMetrics, Material};
+use forebay_auth::{AuthMetrics, Material, Silence};
 use forebay_balance::{Balancer, Candidate, Fleet, Identity, PeakEwma, Policy};
 use forebay_clock::Moment;
 use forebay_discovery::{EndpointId, LiveEndpoint, LiveService};
@@ -18,6 +18,7 @@ use crate::cors::SharedCors;
 use crate::fleet::Latest;
 use crate::kept::ServiceState;
 use crate::plan::{Plan, Service};
+use crate::rarely::Rarely;
 use crate::rate_limit::LiveLimit;
 use crate::sources::{Held, LiveSource};
 use crate::telemetry::{EndpointMetrics, Families, RouteMetrics, ServiceMetrics};
@@ -46,6 +47,8 @@ pub(crate) struct SharedAuth {
     pub(crate) metrics: AuthMetrics,
     /// What it decides by, where it needs something.
     pub(crate) live: Option<Arc<LiveSource>>,
+    /// That a service which decides is silent, said now and then, for each kind of silence by itself.
+    pub(crate) silences: [Rarely; Silence::ALL.len()],
 }
 
 /// What all cores share of a service.

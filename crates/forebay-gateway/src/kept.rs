@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use forebay_clock::Moment;
 use forebay_cors::DeniedCalls;
 use forebay_retry::{
-    Breaker, BreakerSettings, Budget, BudgetSettings, Callers, Concurrency, Gcra, Latencies, LimitSettings,
-    RateLimit,
+    Breaker, BreakerSettings, BreakerStanding, Budget, BudgetSettings, Callers, Concurrency, Gcra, Latencies,
+    LimitSettings, RateLimit,
 };
 
 use crate::latencies::PeakLatencies;
@@ -46,6 +47,19 @@ pub(crate) struct ServiceState {
     pub(crate) peaks: Arc<PeakLatencies>,
 }
 
+/// How a service is spared at one moment, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sparing {
+    /// Its name.
+    pub service: Arc<str>,
+    /// Where it has a breaker.
+    pub breaker: Option<BreakerStanding>,
+    /// Requests in flight and how many may be, where that is limited.
+    pub concurrency: Option<(u32, u32)>,
+    /// Retries that the present window may still have, of how many, and the window.
+    pub retries: (u64, u64, Duration),
+}
+
 /// State, and the setting it was learnt under.
 struct Learnt<S, T>(Option<(S, Arc<T>)>);
 
@@ -66,6 +80,11 @@ impl<S: Copy + PartialEq, T> Learnt<S, T> {
                 state
             }
         }
+    }
+
+    /// The state there is.
+    fn state(&self) -> Option<&T> {
+        self.0.as_ref().map(|(_, state)| &**state)
     }
 
     /// The same for what may be off.
@@ -106,6 +125,21 @@ impl Kept {
         let setting = (limit.gcra(), limit.callers_max());
         let callers = kept.under(setting, |(gcra, callers_max)| Callers::new(gcra, callers_max));
         (callers, self.hasher.clone())
+    }
+
+    /// How every service is spared.
+    pub(crate) fn sparings(&self, now: Moment) -> Vec<Sparing> {
+        let sparing = |(name, kept): (&Arc<str>, &KeptService)| {
+            let budget = kept.budget.state()?;
+            let (left, of) = budget.left(now);
+            Some(Sparing {
+                service: name.clone(),
+                breaker: kept.breaker.state().map(|breaker| breaker.standing(now)),
+                concurrency: kept.concurrency.state().map(|limit| (limit.in_flight(), limit.limit())),
+                retries: (left, of, budget.settings().window),
+            })
+        };
+        self.services.iter().filter_map(sparing).collect()
     }
 
     /// Who was denied by a policy.

@@ -1,8 +1,11 @@
-//! Who may have a password checked now. A check takes a core for a tenth of a second, so few run at a time, and few wait.
+//! Who may have a password checked now, and which were right a moment ago. A check takes a core for a tenth of a second, so
+//! few run at a time, few wait, and what one core had checked no other has checked again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use forebay_auth::{Digest, Identity, Remembered};
+use forebay_clock::Moment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Checks at a time in the whole process: they share the machine with everybody's requests.
@@ -15,6 +18,8 @@ const WAITING_MAX: usize = 32;
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    /// Taken for a look when a core itself does not know: once a minute for each user and core.
+    right: Arc<Mutex<Remembered<Identity>>>,
 }
 
 /// A place in the line. Given up when dropped.
@@ -25,7 +30,11 @@ pub(crate) struct Turn {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Passwords { turns: Arc::new(Semaphore::new(CHECKS_MAX)), waiting: Arc::default() }
+        Passwords {
+            turns: Arc::new(Semaphore::new(CHECKS_MAX)),
+            waiting: Arc::default(),
+            right: Arc::default(),
+        }
     }
 }
 
@@ -36,6 +45,20 @@ impl Passwords {
         // Counted before it is looked at, so that nobody slips in between; the turn takes it back.
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
         (ahead < WAITING_MAX).then_some(turn)
+    }
+
+    /// Whose password this is, if any core had it checked and it was right; and until when that counts.
+    pub(crate) fn find(&self, question: &Digest, now: Moment) -> Option<(Identity, Moment)> {
+        self.right().find(question, now)
+    }
+
+    /// Tells all cores that a password was right.
+    pub(crate) fn keep(&self, question: Digest, identity: Identity, until: Moment, now: Moment) {
+        self.right().keep(question, identity, until, now);
+    }
+
+    fn right(&self) -> MutexGuard<'_, Remembered<Identity>> {
+        self.right.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,11 +6,13 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use forebay_auth::{Digest, Freshness, Material, Policy, Source, digest};
 use forebay_clock::{Clock, Moment};
 use forebay_discovery::Resolve;
 use forebay_http::timer::Sweeper;
+use forebay_telemetry::date::rfc3339;
 use forebay_telemetry::metrics::{Desc, Registry, Unit};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -52,6 +54,19 @@ struct Entry {
     policy: Arc<Policy>,
     tls: Option<Arc<rustls::ClientConfig>>,
     live: Arc<LiveSource>,
+}
+
+/// How it stands with what one policy decides by, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceReport {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// Since the last that was good; `None` when there never was any.
+    pub age: Option<Duration>,
+    /// Whether it counts.
+    pub is_usable: bool,
+    /// How long it has not been to be had, and why not the last time.
+    pub failing: Option<(Duration, Box<str>)>,
 }
 
 /// One policy's, as the cores share it.
@@ -153,6 +168,32 @@ impl LiveSource {
         self.version.store(version, Ordering::Release);
     }
 
+    fn report(&self, policy: &Arc<str>, now: Moment) -> SourceReport {
+        let freshness = lock(&self.freshness);
+        let (age, is_usable) = (freshness.age(now), now < freshness.usable_until());
+        let since = freshness.failing_since();
+        drop(freshness);
+        let trouble = lock(&self.held).trouble.clone();
+        let failing = since.zip(trouble).map(|(since, why)| (now.since(since), why));
+        SourceReport { policy: policy.clone(), age, is_usable, failing }
+    }
+
+    /// Says so, once, when what there was has become too old.
+    fn tell_if_it_runs_out(&self, policy: &Policy, now: Moment) {
+        if !lock(&self.freshness).runs_out(now) {
+            return;
+        }
+        let SourceReport { age, failing, .. } = self.report(&policy.name, now);
+        let (failing_for, error) = failing.unwrap_or_default();
+        tracing::error!(
+            policy = &*policy.name,
+            last_good = ago(age.unwrap_or_default()),
+            failing_since = ago(failing_for),
+            error = &*error,
+            "what callers are known by is too old to count; they are refused until it can be had again"
+        );
+    }
+
     fn end(&self, policy: &Policy, name: &Path, text: Result<Vec<u8>, String>, now: Moment) {
         let read = text.and_then(|text| {
             let known = Some(digest([&text[..]]));
@@ -175,7 +216,7 @@ impl LiveSource {
                 }
             }
             Err(trouble) => {
-                lock(&self.freshness).failed();
+                lock(&self.freshness).failed(now);
                 self.failed.fetch_add(1, Ordering::Relaxed);
                 let mut held = lock(&self.held);
                 if held.trouble.as_deref() != Some(&*trouble) {
@@ -264,20 +305,26 @@ impl Sources {
         }
     }
 
-    /// What is due now, marked as begun; and when the next is.
+    /// What is due now, marked as begun; and when there is something to do next. What has become too old is told of.
     fn due(&self, now: Moment) -> (Vec<Entry>, Moment) {
         let entries = lock(&self.0.entries);
         let mut next = Moment::NEVER;
         let mut due = Vec::new();
         for entry in entries.values() {
+            entry.live.tell_if_it_runs_out(&entry.policy, now);
             let mut freshness = lock(&entry.live.freshness);
             if freshness.due() <= now {
                 freshness.begin(now);
                 due.push(entry.clone());
             }
-            next = next.min(freshness.due());
+            next = next.min(freshness.due()).min(freshness.runs_out_at());
         }
         (due, next)
+    }
+
+    /// How it stands with what each policy decides by, where it needs something.
+    pub fn reports(&self, now: Moment) -> Vec<SourceReport> {
+        lock(&self.0.entries).iter().map(|(name, entry)| entry.live.report(name, now)).collect()
     }
 
     /// Shows age and fetches to whoever reads metrics.
@@ -306,3 +353,12 @@ impl Sources {
         });
     }
 }
+
+/// The moment so long ago, as logs write it.
+fn ago(time: Duration) -> String {
+    let then = SystemTime::now().checked_sub(time).unwrap_or(SystemTime::UNIX_EPOCH);
+    String::from_utf8_lossy(&rfc3339(then)).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

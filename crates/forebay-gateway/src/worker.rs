@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use forebay_http::Scheme;
 use forebay_http::io::Io;
+use forebay_http::listening::Broken;
 use forebay_http::server::{self, Peer};
 use forebay_shutdown::{InFlight, Kind, Phase};
 use forebay_telemetry::metrics::Gauge;
@@ -51,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) phases: watch::Receiver<Phase>,
     /// Seen by every connection.
     pub(crate) closing: Arc<AtomicBool>,
+    /// Told of the first listener that breaks.
+    pub(crate) broken: Arc<watch::Sender<Option<Arc<Broken>>>>,
     pub(crate) connections: Gauge,
     pub(crate) local_connections: Gauge,
 }
@@ -58,6 +61,7 @@ pub(crate) struct Worker {
 /// An open listener, counted until it closes.
 struct Open {
     listener: TcpListener,
+    address: SocketAddr,
     role: Role,
     _counted: InFlight,
 }
@@ -65,7 +69,8 @@ struct Open {
 impl Open {
     fn new(core: &Core, (listener, role): Listening) -> io::Result<Open> {
         let listener = TcpListener::from_std(listener)?;
-        Ok(Open { listener, role, _counted: core.tally.enter(Kind::Listener) })
+        let address = listener.local_addr()?;
+        Ok(Open { listener, address, role, _counted: core.tally.enter(Kind::Listener) })
     }
 }
 
@@ -99,7 +104,15 @@ impl Worker {
             tokio::select! {
                 accepted = accept(&listening) => match accepted {
                     Ok((stream, address, role)) => self.deal(&core, &mut tasks, stream, address, role),
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    Err(None) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    Err(Some(broken)) => {
+                        listening.retain(|open| open.address != broken.address);
+                        self.broken.send_if_modified(|told| {
+                            let is_first = told.is_none();
+                            told.get_or_insert(Arc::new(broken));
+                            is_first
+                        });
+                    }
                 },
                 message = self.mailbox.recv() => match message {
                     Some(message) => self.receive(&core, &mut tasks, &mut listening, message),
@@ -123,7 +136,7 @@ impl Worker {
 
     /// Takes what the kernel has queued and closes the listeners: no connection is reset.
     fn drain(&self, core: &Rc<Core>, tasks: &mut JoinSet<()>, listening: impl Iterator<Item = Open>) {
-        for Open { listener, role, _counted } in listening {
+        for Open { listener, role, .. } in listening {
             // Past the readiness that the runtime remembers: the kernel knows better.
             let Ok(listener) = listener.into_std() else { continue };
             while let Ok((stream, address)) = listener.accept() {
@@ -242,13 +255,16 @@ impl Worker {
     }
 }
 
-/// The next connection of any listener; waits for ever when there is none to listen on.
-async fn accept(listening: &[Open]) -> io::Result<(TcpStream, SocketAddr, Role)> {
+/// The next connection of any listener; waits for ever when there is none to listen on. What fails for good is named.
+async fn accept(listening: &[Open]) -> Result<(TcpStream, SocketAddr, Role), Option<Broken>> {
     std::future::poll_fn(|cx| {
-        for Open { listener, role, .. } in listening {
+        for Open { listener, address, role, .. } in listening {
             if let std::task::Poll::Ready(accepted) = listener.poll_accept(cx) {
                 let with_role = |(stream, address)| (stream, address, role.clone());
-                return std::task::Poll::Ready(accepted.map(with_role));
+                let accepted = accepted.map(with_role);
+                return std::task::Poll::Ready(
+                    accepted.map_err(|error| Broken::of(listener, *address, error)),
+                );
             }
         }
         std::task::Poll::Pending

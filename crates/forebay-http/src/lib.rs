@@ -14,6 +14,7 @@ pub mod fuzzing;
 pub mod guard;
 pub mod head;
 pub mod io;
+pub mod listening;
 pub mod name;
 pub mod parse;
 pub mod pool;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::head::Scheme;
 use crate::io::Io;
+use crate::listening::Broken;
 use crate::parse::HeadLimits;
 use crate::server::{self, Exchange, Peer, ServerCore, ServerSettings};
 
@@ -39,7 +40,8 @@ pub struct RoleSettings {
 /// Needs a local tokio runtime with I/O and time, on which the sweeper of `core` runs.
 ///
 /// # Errors
-/// When the listener cannot be given to the runtime.
+/// When the listener cannot be given to the runtime, and when it breaks: what is wrong for good must not be tried for
+/// ever in silence.
 pub async fn serve_role<X: Exchange + 'static>(
     listener: std::net::TcpListener,
     exchange: Rc<X>,
@@ -49,6 +51,7 @@ pub async fn serve_role<X: Exchange + 'static>(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
+    let address = listener.local_addr()?;
     let mut phases = shutdown.subscribe();
     let settings = ServerSettings {
         limits: HeadLimits::default(),
@@ -65,7 +68,10 @@ pub async fn serve_role<X: Exchange + 'static>(
                         serve_connection(stream, address, exchange.clone(), core.clone(), settings.clone());
                     connections.spawn_local(serving);
                 }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                Err(error) => match Broken::of(&listener, address, error) {
+                    Some(broken) => return Err(io::Error::other(broken)),
+                    None => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
             },
             // Cannot fail: `shutdown` holds the sender.
             _ = phases.changed() => {

@@ -79,7 +79,7 @@ impl RegistryHttp {
 /// Needs a local tokio runtime with I/O and time, on which the sweeper of `core` runs.
 ///
 /// # Errors
-/// When the listener cannot be given to the runtime.
+/// When the listener cannot be given to the runtime, and when it breaks.
 pub async fn serve_http(
     listener: std::net::TcpListener,
     registry: RegistryHttp,

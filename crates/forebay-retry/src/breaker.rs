@@ -74,6 +74,42 @@ impl Pass {
     }
 }
 
+/// How a breaker stands at one moment, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerStanding {
+    /// All calls pass.
+    Closed {
+        /// That ended within the window.
+        calls: u64,
+        /// Of them.
+        failures: u64,
+        /// The time over which both are counted.
+        window: Duration,
+    },
+    /// None passes; from `until` on the next one is on trial.
+    Open {
+        /// When it opened.
+        since: Moment,
+        /// No call passes before then.
+        until: Moment,
+        /// How often it has opened without a success between.
+        times: u8,
+    },
+    /// A few are on trial.
+    HalfOpen {
+        /// When the trial began.
+        since: Moment,
+        /// When another begins if this one's calls do not come back.
+        until: Moment,
+        /// Calls on trial so far.
+        sent: u8,
+        /// Those that did well.
+        good: u8,
+        /// How many have to.
+        needed: u8,
+    },
+}
+
 /// The breaker is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -100,6 +136,32 @@ impl Breaker {
     /// Its state.
     pub fn circuit(&self) -> Circuit {
         Circuit::from_bits(self.circuit.load(Relaxed))
+    }
+
+    /// How it stands, for people: takes a look at every count.
+    pub fn standing(&self, now: Moment) -> BreakerStanding {
+        let at = |ms: u64| Moment::START + Duration::from_millis(ms);
+        let opening = &self.settings.opening;
+        match self.circuit() {
+            Circuit::Closed => {
+                let (slot, before) = (self.window.slot(now), SLOTS as u32 - 1);
+                let (calls, failures) =
+                    (self.counts.calls.sum(slot, before), self.counts.failures.sum(slot, before));
+                BreakerStanding::Closed { calls, failures, window: self.settings.window }
+            }
+            Circuit::Open { until_ms, times } => BreakerStanding::Open {
+                since: at(until_ms.saturating_sub(opening.lasts_ms(times))),
+                until: at(until_ms),
+                times,
+            },
+            Circuit::HalfOpen { since_ms, times, sent, good } => BreakerStanding::HalfOpen {
+                since: at(since_ms),
+                until: at(since_ms.saturating_add(opening.lasts_ms(times))),
+                sent,
+                good,
+                needed: opening.probes(),
+            },
+        }
     }
 
     /// Whether a call may be made now. To be asked before an endpoint is chosen.

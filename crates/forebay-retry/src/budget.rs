@@ -90,12 +90,18 @@ impl Budget {
         self.ledger.spend(self.window.slot(now), |requests| self.limit(requests))
     }
 
+    /// How many more retries the present window may have, and how many in all; for people to read.
+    pub fn left(&self, now: Moment) -> (u64, u64) {
+        let slot = self.window.slot(now);
+        let limit = self.limit(self.ledger.earned(slot));
+        (limit.saturating_sub(self.ledger.spent(slot)), limit)
+    }
+
     /// What is left of the present window's retries: 0.0 to 1.0, for people to read.
     pub fn remaining(&self, now: Moment) -> f64 {
-        let slot = self.window.slot(now);
-        match self.limit(self.ledger.earned(slot)) {
-            0 => 0.0,
-            limit => (1.0 - self.ledger.spent(slot) as f64 / limit as f64).max(0.0),
+        match self.left(now) {
+            (_, 0) => 0.0,
+            (left, limit) => left as f64 / limit as f64,
         }
     }
 

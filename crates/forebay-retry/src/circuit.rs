@@ -145,12 +145,12 @@ impl Circuit {
 }
 
 impl Opening {
-    fn lasts_ms(&self, times: u8) -> u64 {
+    pub(crate) fn lasts_ms(&self, times: u8) -> u64 {
         let doubled = self.open.saturating_mul(1 << times.saturating_sub(1).min(30));
         u64::try_from(doubled.min(self.open_max.max(self.open)).as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
-    fn probes(&self) -> u8 {
+    pub(crate) fn probes(&self) -> u8 {
         self.probes.clamp(1, PROBES_MAX)
     }
 }

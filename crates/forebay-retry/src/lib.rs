@@ -64,7 +64,7 @@ mod interleave;
 pub use asked::{ATTEMPT_FIELD, Nesting, retry_after};
 pub use attempt::{Attempt, Ending, is_idempotent};
 pub use backoff::{Backoff, Jitter};
-pub use breaker::{Breaker, BreakerSettings, Pass, Refused, is_failure};
+pub use breaker::{Breaker, BreakerSettings, BreakerStanding, Pass, Refused, is_failure};
 pub use budget::{Budget, BudgetSettings, LocalBudget};
 pub use callers::{CALLERS_MAX, Callers, Counted};
 pub use circuit::{Circuit, Opening};

@@ -28,19 +28,24 @@ fn environment() -> Vec<(String, String)> {
 
 /// Reads and checks everything.
 pub(crate) fn read(configured: &Configured) -> Result<Loaded<Root>, Diagnostics> {
+    read_through(configured, &Disk)
+}
+
+/// The same, with files read by somebody who remembers them.
+pub(crate) fn read_through(configured: &Configured, files: &dyn Files) -> Result<Loaded<Root>, Diagnostics> {
     load::<Root>(Inputs {
         file: Some(configured.config.clone()),
         overlay: configured.env.clone(),
         environment: environment(),
         set: configured.set.clone(),
         foreign: FOREIGN,
-        files: &Disk,
+        files,
     })
 }
 
 /// The gateway's plan, with the certificates that the configuration names.
-pub(crate) fn gateway_plan(loaded: &Loaded<Root>) -> Result<Plan, Vec<Message>> {
-    let planned = plan(&loaded.value.sections(), &|path| Disk.read(path));
+pub(crate) fn gateway_plan(loaded: &Loaded<Root>, files: &dyn Files) -> Result<Plan, Vec<Message>> {
+    let planned = plan(&loaded.value.sections(), &|path| files.read(path));
     planned.map_err(|errors| {
         let message = |PlanError { origin, problem, help }: PlanError| {
             Message::new(problem).at(origin.map(|origin| loaded.place(origin).to_string())).help(help)
@@ -50,8 +55,8 @@ pub(crate) fn gateway_plan(loaded: &Loaded<Root>) -> Result<Plan, Vec<Message>> 
 }
 
 /// Reads, checks and plans; prints what is wrong and what is odd. `None` when nothing can be started.
-pub(crate) fn read_or_complain(configured: &Configured) -> Option<(Loaded<Root>, Plan)> {
-    let loaded = match read(configured) {
+pub(crate) fn read_or_complain(configured: &Configured, files: &dyn Files) -> Option<(Loaded<Root>, Plan)> {
+    let loaded = match read_through(configured, files) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             eprintln!("{}", drawn(&diagnostics));
@@ -62,7 +67,7 @@ pub(crate) fn read_or_complain(configured: &Configured) -> Option<(Loaded<Root>,
     if !loaded.warnings.is_empty() {
         eprintln!("{}", drawn(&loaded.warnings));
     }
-    match gateway_plan(&loaded) {
+    match gateway_plan(&loaded, files) {
         Ok(plan) => Some((loaded, plan)),
         Err(messages) => {
             messages.iter().for_each(Message::print);

@@ -16,16 +16,19 @@ use forebay_http::timer::Sweeper;
 use forebay_shutdown::{Announcement, Event, Machine, Phase, Signal, Summary};
 use forebay_telemetry::events::Guard;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::changes;
 use crate::cli::Configured;
+use crate::commands::serve::listener_failed;
 use crate::hand_over::HandOver;
+use crate::message::Message;
 use crate::registry::{self, Registrar};
 use crate::reload;
 use crate::root::Root;
 use crate::storage::Storage;
 use crate::told::Told;
-use crate::watch::Watch;
+use crate::watch::Reading;
 
 /// How often the configuration's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -34,6 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct Control<'l> {
     pub(crate) configured: Configured,
     pub(crate) loaded: Loaded<Root>,
+    /// What was read when the configuration was last read, whatever came of it.
+    pub(crate) reading: Reading,
     /// What the process was started with: settings that need a restart are still as they are here.
     pub(crate) started: Loaded<Root>,
     pub(crate) gateway: Gateway,
@@ -47,18 +52,25 @@ pub(crate) struct Control<'l> {
     pub(crate) hand_over: Option<Rc<HandOver>>,
 }
 
+/// How it ended.
+pub(crate) struct Ended {
+    pub(crate) summary: Summary,
+    /// Whether it was not by a signal but because something failed, which has been said.
+    pub(crate) failed: bool,
+}
+
 /// Runs until the process is to end, and says how that went.
-pub(crate) fn run(control: Control<'_>) -> io::Result<Summary> {
+pub(crate) fn run(control: Control<'_>) -> io::Result<Ended> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
-    let (gateway, storage, summary) = runtime.block_on(control.serve())?;
+    let (gateway, storage, ended) = runtime.block_on(control.serve())?;
     gateway.join()?;
     runtime.block_on(storage.close());
-    Ok(summary)
+    Ok(ended)
 }
 
 impl Control<'_> {
-    async fn serve(mut self) -> io::Result<(Gateway, Storage, Summary)> {
+    async fn serve(mut self) -> io::Result<(Gateway, Storage, Ended)> {
         self.storage.begin();
         let sweeper = Sweeper::new(self.surroundings.clock.clone());
         let resolver = Resolver::new(NameServers::System, fastrand::Rng::new());
@@ -86,40 +98,46 @@ impl Control<'_> {
         let ejections = Ejections::new(&self.surroundings.registry);
         let changes =
             changes::tell(discovery.subscribe(), self.surroundings.clock.clone(), ejections, registered);
+        let front_broken = self.gateway.broken();
+        let (fail, failed) = oneshot::channel();
         let background = async {
             let discovery = discovery.run(&resolver, &prober, stopped);
             let sources = sources.run(&sweeper, &resolver, &read);
-            // A listener that fails ends the process; what ends without failing has stopped with it.
+            // A listener that fails begins a stop; one that ends without failing has stopped with the process.
             let listeners = async {
-                match tokio::try_join!(admin, registry) {
-                    Ok(_) => std::future::pending().await,
-                    Err(error) => error,
+                let front = async { Err::<(), _>(listener_failed("the gateway", &*front_broken.await)) };
+                let admin =
+                    async { admin.await.map_err(|error| listener_failed("the admin listener", &error)) };
+                if let Err(message) = tokio::try_join!(front, admin, registry) {
+                    // Nobody hears it only when the process ends anyway.
+                    let _ = fail.send(message);
                 }
+                std::future::pending::<()>().await
             };
-            let work = async { tokio::join!(sweeper.clone().run(), changes, discovery, sources) };
-            tokio::select! {
-                failed = listeners => failed,
-                _ = work => io::Error::other("discovery ended by itself"),
-            }
+            tokio::join!(listeners, sweeper.clone().run(), changes, discovery, sources)
         };
         tokio::select! {
-            summary = self.follow_signals(&told) => Ok((self.gateway, self.storage, summary?)),
-            failed = background => Err(failed),
+            ended = self.follow_signals(&told, failed) => Ok((self.gateway, self.storage, ended?)),
+            _ = background => Err(io::Error::other("the background work ended by itself")),
         }
     }
 
-    /// Waits for signals and changed files, and drives the shutdown once it has begun.
-    async fn follow_signals(&mut self, told: &RefCell<Told>) -> io::Result<Summary> {
+    /// Waits for signals, changed files and what has `failed`, and drives the shutdown once it has begun.
+    async fn follow_signals(
+        &mut self,
+        told: &RefCell<Told>,
+        mut failed: oneshot::Receiver<Message>,
+    ) -> io::Result<Ended> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut watch = Watch::new(&self.loaded);
         let clock = self.surroundings.clock.clone();
         let mut machine = Machine::new(self.loaded.value.shutdown.settings());
         let mut wake_at = forebay_clock::Moment::NEVER;
         // One at a time; the runtime waits for it in the end.
         let mut chores = tokio::task::spawn_blocking(|| {});
+        let mut has_failed = false;
         loop {
             let wait = clock.now().until(wake_at);
             let event = tokio::select! {
@@ -127,15 +145,23 @@ impl Control<'_> {
                 _ = interrupt.recv() => Event::Signal(Signal::Interrupt),
                 () = tokio::time::sleep(wait), if wake_at != forebay_clock::Moment::NEVER => Event::Woke,
                 _ = hangup.recv() => {
-                    watch = Watch::new(&self.loaded);
                     reload::reload(self, &mut machine, told, "SIGHUP").await;
                     continue;
+                }
+                Ok(message) = &mut failed, if !has_failed => {
+                    has_failed = true;
+                    message.print();
+                    // Whoever asked for a stop before has one under way already.
+                    if !self.surroundings.shutdown.is_ready() {
+                        continue;
+                    }
+                    Event::Signal(Signal::Terminate)
                 }
                 _ = look.tick() => {
                     if chores.is_finished() && let Some(next) = self.gateway.chores() {
                         chores = tokio::task::spawn_blocking(next);
                     }
-                    if watch.look(&self.loaded) {
+                    if self.reading.is_outdated() {
                         reload::reload(self, &mut machine, told, "a file changed").await;
                     }
                     continue;
@@ -150,7 +176,7 @@ impl Control<'_> {
             }
             if let Some(summary) = actions.stopped {
                 self.surroundings.shutdown.enter(Phase::Stopped);
-                return Ok(summary);
+                return Ok(Ended { summary, failed: has_failed });
             }
             wake_at = actions.wake_at;
         }

@@ -2,7 +2,7 @@
 //! discovery. Decides nothing of what is registered.
 
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use forebay_registry::{
 };
 use forebay_shutdown::{Phase, Shutdown};
 
-use crate::commands::serve::{bind, listen_message};
+use crate::commands::serve::{bind, listen_message, listener_failed};
 use crate::hand_over::HandOver;
 use crate::message::{Message, whole};
 use crate::root::Root;
@@ -91,7 +91,7 @@ pub(crate) async fn run(
     resolver: &impl Resolve,
     core: ServerCore,
     surroundings: Surroundings,
-) -> io::Result<()> {
+) -> Result<(), Message> {
     let shutdown = &surroundings.shutdown;
     let Some(registrar) = registrar else {
         stopped(shutdown).await;
@@ -101,17 +101,19 @@ pub(crate) async fn run(
     let prober = RegistryProber::new(sweeper, resolver);
     tracing::info!(
         node = handle.read(|registry| registry.me().name.to_string()),
-        http = http.local_addr()?.to_string(),
-        dns = udp.local_addr()?.to_string(),
+        http = local(http.local_addr()),
+        dns = local(udp.local_addr()),
         "the registry serves"
     );
     let (metrics, rng) = (&surroundings.registry, fastrand::Rng::new());
     handle.measure(metrics);
     let api = RegistryHttp::new(handle.clone(), &settings.datacenter, shutdown.clone(), metrics, rng);
     let listeners = async {
+        let http = serve_http(http, api, core);
+        let dns = serve_dns(udp, tcp, handle.clone(), zone, metrics.clone(), stopped(shutdown));
         tokio::try_join!(
-            serve_http(http, api, core),
-            serve_dns(udp, tcp, handle.clone(), zone, metrics.clone(), stopped(shutdown)),
+            async { http.await.map_err(|error| listener_failed("the registry's HTTP listener", &error)) },
+            async { dns.await.map_err(|error| listener_failed("the registry's DNS listener", &error)) },
         )
         .map(drop)
     };
@@ -122,7 +124,14 @@ pub(crate) async fn run(
         }
     };
     let work = handle.clone().run(&prober, stopped(shutdown));
-    tokio::join!(listeners, work, hand_over).0
+    // A listener that fails is told at once; the rest goes on until the process has stopped.
+    let rest = async { tokio::join!(work, hand_over) };
+    tokio::try_join!(listeners, async { Ok(rest.await) }).map(drop)
+}
+
+/// An address as the log tells it.
+fn local(address: io::Result<SocketAddr>) -> String {
+    address.map_or_else(|_| "unknown".to_owned(), |address| address.to_string())
 }
 
 async fn stopped(shutdown: &Shutdown) {

@@ -10,6 +10,19 @@ use crate::control::Control;
 use crate::message::Message;
 use crate::registry;
 use crate::told::Told;
+use crate::watch::Reading;
+
+/// What is wrong, as it is printed and as programs are told.
+struct Rejected {
+    drawn: String,
+    plain: String,
+}
+
+impl From<String> for Rejected {
+    fn from(text: String) -> Rejected {
+        Rejected { drawn: text.clone(), plain: text }
+    }
+}
 
 /// Puts the files as they are now in force, if they are right. A process that stops reloads nothing more.
 pub(crate) async fn reload(
@@ -21,51 +34,46 @@ pub(crate) async fn reload(
     if !control.surroundings.shutdown.is_ready() {
         return;
     }
-    let loaded = match configuration::read(&control.configured) {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => {
-            return reject(told, why, configuration::drawn(&diagnostics), diagnostics.to_string());
+    let reading = Reading::default();
+    let outcome = put_in_force(control, &reading).await;
+    // Rejected too: it is tried again when what was read for it has changed, not before.
+    control.reading = reading;
+    match outcome {
+        Ok(generation) => {
+            *machine = Machine::new(control.loaded.value.shutdown.settings());
+            told.borrow_mut().accepted(&control.loaded, generation);
+            tracing::info!(why, generation, "reloaded");
         }
-    };
-    let plan = match configuration::gateway_plan(&loaded) {
-        Ok(plan) => plan,
-        Err(messages) => {
-            let text = messages.iter().map(Message::text).collect::<Vec<_>>().join("\n");
-            return reject(told, why, text.clone(), text);
+        Err(Rejected { drawn, plain }) => {
+            eprintln!("{drawn}");
+            told.borrow_mut().rejected(plain);
+            tracing::error!(why, "reload rejected; the running configuration stays");
         }
-    };
+    }
+}
+
+/// Reads, checks, swaps; gives the number of the new generation.
+async fn put_in_force(control: &mut Control<'_>, reading: &Reading) -> Result<u64, Rejected> {
+    let loaded = configuration::read_through(&control.configured, reading).map_err(|diagnostics| {
+        Rejected { drawn: configuration::drawn(&diagnostics), plain: diagnostics.to_string() }
+    })?;
+    let plan = configuration::gateway_plan(&loaded, reading)
+        .map_err(|messages| messages.iter().map(Message::text).collect::<Vec<_>>().join("\n"))?;
+    reading.leave_out_material(&plan);
     match (registry::wanted(&plan).next(), &control.hand_over) {
-        (Some(service), None) => {
-            let text = registry::late(&service).text();
-            return reject(told, why, text.clone(), text);
-        }
+        (Some(service), None) => return Err(registry::late(&service).text().into()),
         (_, Some(hand_over)) => hand_over.push_wanted(&plan),
         (None, None) => {}
     }
-    if let Err(message) = control.storage.open_for(&plan) {
-        return reject(told, why, message.text(), message.text());
-    }
+    control.storage.open_for(&plan).map_err(|message| message.text())?;
     control.storage.begin();
-    let generation = match control.gateway.reload(plan).await {
-        Ok(generation) => generation,
-        Err(error) => {
-            let text = gateway_message(&error).text();
-            return reject(told, why, text.clone(), text);
-        }
-    };
+    let reloaded = control.gateway.reload(plan).await;
+    let generation = reloaded.map_err(|error| gateway_message(&error).text())?;
     let restart = control.started.restart_needed(&loaded);
     if !restart.is_empty() {
         tracing::warn!(settings = restart.join(", "), "these settings change with the next restart");
     }
-    *machine = Machine::new(loaded.value.shutdown.settings());
     control.log.set_level(level(loaded.value.log.level));
-    told.borrow_mut().accepted(&loaded, generation);
     control.loaded = loaded;
-    tracing::info!(why, generation, "reloaded");
-}
-
-fn reject(told: &RefCell<Told>, why: &'static str, drawn: String, plain: String) {
-    eprintln!("{drawn}");
-    told.borrow_mut().rejected(plain);
-    tracing::error!(why, "reload rejected; the running configuration stays");
+    Ok(generation)
 }

@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use forebay_admin::{AdminState, Denied, GenerationStatus, ReadinessCheck, Reload, Verdict};
+use forebay_admin::{
+    AdminState, AuthMaterial, Denied, GenerationStatus, ReadinessCheck, Reload, Sparing, Verdict,
+};
 use forebay_config::{Effective, Loaded};
 use forebay_cors::DeniedCall;
+use forebay_gateway::sources::SourceReport;
 use forebay_gateway::{Gateway, Surroundings};
 use forebay_registry::{Handle, Trouble};
 
@@ -53,9 +56,35 @@ impl Told {
             configuration: Box::new(move || effective.borrow().effective.clone()),
             generation: Box::new(move || generation.borrow().generation.clone()),
             denied: denied(gateway),
+            sparings: sparings(gateway, surroundings),
+            auth: auth(surroundings),
             checks: registered.map(stores).unwrap_or_default(),
         }
     }
+}
+
+fn sparings(gateway: &Gateway, surroundings: &Surroundings) -> Box<dyn Fn() -> Vec<Sparing>> {
+    let (sparings, clock) = (gateway.sparings(), surroundings.clock.clone());
+    Box::new(move || {
+        let sparing = |sparing: forebay_gateway::Sparing| {
+            let forebay_gateway::Sparing { service, breaker, concurrency, retries } = sparing;
+            Sparing { service: service.to_string(), breaker, concurrency, retries }
+        };
+        sparings(clock.now()).into_iter().map(sparing).collect()
+    })
+}
+
+fn auth(surroundings: &Surroundings) -> Box<dyn Fn() -> Vec<AuthMaterial>> {
+    let (sources, clock) = (surroundings.sources.clone(), surroundings.clock.clone());
+    Box::new(move || {
+        let material = |SourceReport { policy, age, is_usable, failing }| AuthMaterial {
+            policy: policy.to_string(),
+            age,
+            is_usable,
+            failing: failing.map(|(since, why)| (since, why.into_string())),
+        };
+        sources.reports(clock.now()).into_iter().map(material).collect()
+    })
 }
 
 /// What stands behind the registry. It goes on from memory without, so none of it takes the process out of rotation.

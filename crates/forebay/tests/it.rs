@@ -10,6 +10,8 @@ mod nodes;
 mod registry;
 #[path = "it/retry.rs"]
 mod retry;
+#[path = "it/serve.rs"]
+mod serve;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

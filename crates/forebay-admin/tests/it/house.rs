@@ -78,6 +78,8 @@ impl House {
                 Box::new(move || generation.borrow().clone())
             },
             denied: Box::new(Vec::new),
+            sparings: Box::new(Vec::new),
+            auth: Box::new(Vec::new),
             checks: {
                 let check = check.clone();
                 let check: ReadinessCheck = Box::new(move || check.borrow().clone());

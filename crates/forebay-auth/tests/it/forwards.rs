@@ -92,10 +92,16 @@ fn only_a_clear_answer_counts() {
     assert_eq!(yes.copied.len(), 1, "what is not named is not passed on");
     assert_eq!(forward.answer(&answer(200, &[])).expect("a yes").subject, None);
     let twice = answer(200, &[("x-auth-user", "ada"), ("x-auth-user", "root")]);
-    assert_eq!(forward.answer(&twice).expect_err("two names").outcome(), "source down");
-    for status in [100, 302, 307, 400, 404, 429, 500, 503] {
+    assert_eq!(forward.answer(&twice).expect_err("two names").outcome(), "service unclear");
+    for status in [100, 302, 307, 400, 404, 429, 500, 503, 599] {
         let refusal = forward.answer(&answer(status, &[])).expect_err("no yes");
-        assert_eq!((refusal.outcome(), policy.problem(&refusal).status), ("source down", 503), "{status}");
+        let outcome = if status < 500 { "service unclear" } else { "service failed" };
+        let problem = policy.problem(&refusal);
+        assert_eq!((refusal.outcome(), problem.status), (outcome, 503), "{status}");
+        assert_eq!(
+            (problem.kind, problem.detail.as_ref()),
+            ("identity-source-down", "at the moment nobody can say who calls")
+        );
     }
     let no = answer(401, &[("www-authenticate", "Bearer"), ("www-authenticate", "Basic realm=\"x\"")]);
     let no = policy.problem(&forward.answer(&no).expect_err("a no"));

@@ -38,7 +38,12 @@ fn dangers_are_refused() {
     let jwt = |more: &str| format!("jwt = {{ jwks = 'https://a.example/jwks', {more} }}");
     check("", &["nothing says how callers are known"]);
     check("basic = 'users'\napi_keys = 'keys'", &["`api_keys` and `basic` cannot stand together"]);
-    check(&jwt(""), &["it has to be said whom tokens are for: `audience`, or `any_audience = true`"]);
+    check(&jwt(""), &["nothing says whom tokens are for"]);
+    check(&jwt("any_audience = false"), &["nothing says whom tokens are for"]);
+    check(
+        &jwt("audience = 'a', any_audience = true"),
+        &["`audience` and `any_audience = true` contradict each other"],
+    );
     check(&jwt("audience = 'a', algorithms = ['RS256', 'HS256']"), &["HS256 needs a `secret`"]);
     check(
         &jwt("audience = 'a', algorithms = ['none']"),
@@ -71,6 +76,17 @@ fn dangers_are_refused() {
         &["\"authorization\" is a field that clients send themselves"],
     );
     check("forward = { service = 'login', cache_per = 'route' }", &["nothing is cached"]);
+}
+
+#[test]
+fn whom_tokens_are_for_is_asked_for_in_words_that_fit() {
+    let jwt = |more: &str| try_load(&format!("jwt = {{ jwks = 'https://a.example/jwks', {more} }}"));
+    let missing = jwt("").expect_err("no audience").to_string();
+    assert!(missing.contains("help: write the `aud` of your tokens"), "{missing}");
+    assert!(missing.contains("does not say whom a token is for: any_audience = true"), "{missing}");
+    let both = jwt("audience = 'a', any_audience = true").expect_err("both").to_string();
+    assert!(both.contains("note: the one takes tokens for those it names alone"), "{both}");
+    assert!(both.contains("help: remove `any_audience`") && !both.contains("write the `aud`"), "{both}");
 }
 
 #[test]

@@ -210,6 +210,27 @@ fn while_the_issuer_is_down_the_last_keys_count_and_without_any_nobody_gets_in()
 }
 
 #[test]
+fn an_issuer_that_is_silent_is_no_fault_of_the_client() {
+    let (upstream, issuer) = (ok(), Issuer::es256("1"));
+    let silent = Upstream::start(|connection| {
+        connection.request()?;
+        connection.hang()
+    });
+    // One takes connections and answers nothing, the other takes none.
+    for address in [silent.address(), gone()] {
+        let jwt = format!("jwt = {{ jwks = \"http://{address}/jwks\", audience = 'shop' }}");
+        let gateway = RunningGateway::start(&protected(&upstream, &jwt, ""));
+        let refused = get(&gateway, "/api/1", &bearer(&issuer.token(&claims("ada"))));
+        assert_eq!((refused.status(), refused.field("retry-after")), (503, Some("1")), "{address}");
+        assert_eq!(refused.problem(), "identity-source-down of forebay");
+        assert!(refused.text().contains("at the moment nobody can say who calls"), "{}", refused.text());
+        assert_eq!(refused.field("www-authenticate"), None, "other credentials would not help");
+        assert_eq!(get(&gateway, "/api/1", "").status(), 401, "who has no token need not wait");
+    }
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+#[test]
 fn keys_may_come_over_tls_and_a_stranger_cannot_give_others() {
     let (upstream, issuer) = (ok(), Issuer::es256("1"));
     let root = forebay_testkit::TestRoot::new();

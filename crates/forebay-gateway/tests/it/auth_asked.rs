@@ -129,6 +129,57 @@ fn a_password_is_checked_once_and_then_remembered() {
     assert_eq!(upstream.requests()[0].field("forebay-subject"), Some("ada"));
 }
 
+/// So many cores, each of which serves at least one of these connections: a core keeps at most one more than another has.
+fn on_all_cores(gateway: &RunningGateway, cores: usize) -> Vec<forebay_testkit::Client> {
+    (0..4 * cores).map(|_| gateway.client()).collect()
+}
+
+#[test]
+fn what_one_core_had_checked_no_other_has_checked_again() {
+    const CORES: usize = 2;
+    let upstream = ok();
+    let hash = bcrypt::hash("lovelace", 4).expect("a hash");
+    let file = File::new(&format!("ada:{hash}\n"));
+    let toml = protected(&upstream, &format!("basic = {:?}", file.0), "");
+    let gateway = RunningGateway::start_with(&toml, &[], CORES);
+    let mut clients = on_all_cores(&gateway, CORES);
+    let request = format!("GET /api/1 HTTP/1.1\r\nHost: a\r\n{}\r\n", basic("ada:lovelace"));
+    for client in &mut clients {
+        assert_eq!(client.ask(&request).status(), 200);
+    }
+    let hits = format!("auth_cache_hits_total{{policy=\"customers\"}} {}", clients.len() - 1);
+    assert!(metrics(&gateway).contains(&hits), "no {hits} in {}", metrics(&gateway));
+    let wrong = format!("GET /api/1 HTTP/1.1\r\nHost: a\r\n{}\r\n", basic("ada:byron"));
+    for client in &mut clients {
+        assert_eq!(client.ask(&wrong).status(), 401, "a wrong one is right nowhere");
+    }
+    assert!(metrics(&gateway).contains(&hits), "and is never remembered");
+}
+
+#[test]
+fn many_that_come_at_once_with_one_password_cost_few_checks() {
+    const CORES: usize = 2;
+    let upstream = ok();
+    let hash = bcrypt::hash("lovelace", 7).expect("a hash");
+    let file = File::new(&format!("ada:{hash}\n"));
+    let toml = protected(&upstream, &format!("basic = {:?}", file.0), "");
+    let gateway = RunningGateway::start_with(&toml, &[], CORES);
+    let clients = on_all_cores(&gateway, CORES);
+    let count = clients.len();
+    let request = format!("GET /api/1 HTTP/1.1\r\nHost: a\r\n{}\r\n", basic("ada:lovelace"));
+    std::thread::scope(|scope| {
+        for mut client in clients {
+            let request = &request;
+            scope.spawn(move || assert_eq!(client.ask(request).status(), 200));
+        }
+    });
+    let text = metrics(&gateway);
+    let hits = text.split("auth_cache_hits_total{policy=\"customers\"} ").nth(1);
+    let hits: usize = hits.and_then(|rest| rest.lines().next()?.parse().ok()).expect("a number");
+    // Two checks run at a time, so the first two may be of the same.
+    assert!(hits >= count - 2, "{hits} of {count} were remembered");
+}
+
 /// A service that decides by the name in `Authorization`.
 fn login() -> Upstream {
     Upstream::start(|connection| {
@@ -194,14 +245,46 @@ fn a_service_that_decides_and_is_down_lets_nobody_in() {
     let gateway = RunningGateway::start(&forward(gone(), &upstream, ""));
     let refused = get(&gateway, "/api/1", "Authorization: Bearer ada\r\n");
     assert_eq!((refused.status(), refused.problem().as_str()), (503, "identity-source-down of forebay"));
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+#[test]
+fn why_a_service_that_decides_gave_no_answer_is_told_apart() {
+    let upstream = ok();
     let silent = Upstream::start(|connection| {
         connection.request()?;
         connection.hang()
     });
-    let gateway = RunningGateway::start(&forward(silent.address(), &upstream, "timeout = '50ms'"));
-    assert_eq!(get(&gateway, "/api/1", "Authorization: Bearer ada\r\n").status(), 503);
-    assert!(
-        metrics(&gateway).contains("auth_decisions_total{policy=\"customers\",outcome=\"source down\"} 1")
-    );
+    let rude = Upstream::start(|connection| {
+        connection.request()?;
+        Ok(())
+    });
+    let answering = |answer: &'static str| Upstream::answering(answer);
+    let failing = answering("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+    let odd = answering("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n");
+    let garbled = answering("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n");
+    let twice = answering("HTTP/1.1 200 OK\r\nX-Auth-User: a\r\nX-Auth-User: b\r\nContent-Length: 0\r\n\r\n");
+    for (address, outcome) in [
+        (gone(), "service not reached"),
+        (silent.address(), "service timed out"),
+        (rude.address(), "service broke off"),
+        (failing.address(), "service failed"),
+        (odd.address(), "service unclear"),
+        (garbled.address(), "service unclear"),
+        (twice.address(), "service unclear"),
+    ] {
+        let gateway = RunningGateway::start(&forward(address, &upstream, "timeout = '100ms'"));
+        let refused = get(&gateway, "/api/1", "Authorization: Bearer ada\r\n");
+        assert_eq!((refused.status(), refused.field("retry-after")), (503, Some("1")), "{outcome}");
+        assert!(refused.text().contains("at the moment nobody can say who calls"), "one text: {outcome}");
+        let line = format!("auth_decisions_total{{policy=\"customers\",outcome=\"{outcome}\"}} 1");
+        assert!(metrics(&gateway).contains(&line), "no {line} in {}", metrics(&gateway));
+    }
+    let nowhere = "[service.login]\nendpoints = \"file:none.json\"\n";
+    let policy = "forward = { service = 'login', path = '/auth' }";
+    let gateway = RunningGateway::start(&protected(&upstream, policy, nowhere));
+    assert_eq!(get(&gateway, "/api/1", "").status(), 503);
+    let line = "auth_decisions_total{policy=\"customers\",outcome=\"service without endpoint\"} 1";
+    assert!(metrics(&gateway).contains(line), "{}", metrics(&gateway));
     assert_eq!(upstream.requests().len(), 0);
 }

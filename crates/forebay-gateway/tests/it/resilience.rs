@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use forebay_gateway::Sparing;
+use forebay_retry::BreakerStanding;
 use forebay_testkit::{Connection, Gate, RunningGateway, Upstream};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -33,6 +35,11 @@ fn waiting(gate: &Arc<Gate>, answer: &'static str) -> Upstream {
             connection.send(answer)?;
         }
     })
+}
+
+/// How the service is spared at the moment.
+fn sparing(gateway: &RunningGateway) -> Sparing {
+    gateway.gateway().sparings()(gateway.surroundings().clock.now()).remove(0)
 }
 
 /// Lets time pass that nothing else would show.
@@ -119,11 +126,19 @@ fn a_service_that_fails_too_often_is_left_alone_and_found_again() {
     assert_eq!((refused.status(), refused.problem().as_str()), (503, "circuit-open of upstream"));
     assert_eq!(refused.field("retry-after"), Some("1"));
     assert_eq!(upstream.requests().len(), 5, "nothing reaches it");
+    let stands = sparing(&gateway);
+    let Some(BreakerStanding::Open { since, until, times: 1 }) = stands.breaker else {
+        panic!("{stands:?}");
+    };
+    assert_eq!((&*stands.service, until - since), ("a", Duration::from_millis(100)));
+    assert_eq!((stands.concurrency, stands.retries.0), (None, stands.retries.1), "no retry was made");
     works.store(true, Ordering::Relaxed);
     pause(&gateway, 150);
     for _ in 0..5 {
         assert_eq!(client.ask(GET).status(), 200);
     }
+    let stands = sparing(&gateway).breaker;
+    assert!(matches!(stands, Some(BreakerStanding::Closed { failures: 0, .. })), "{stands:?}");
 }
 
 #[test]
@@ -194,6 +209,7 @@ fn beyond_the_limit_the_unimportant_is_refused_first() {
         let last = scope.spawn(|| ask("high").status());
         upstream.wait_for_requests(10);
         assert_eq!(ask("high").status(), 503);
+        assert_eq!(sparing(&gateway).concurrency, Some((10, 10)));
         gate.open();
         for answer in running.into_iter().chain(more).chain([last]) {
             assert_eq!(answer.join().expect("an answer"), 200);

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use forebay_http::listening::Broken;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -21,13 +22,14 @@ pub const IDLE_MAX: Duration = Duration::from_secs(10);
 /// After failing to accept: out of file descriptors, most often, which others give back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections for ever. Those under way end with it.
+/// Accepts connections until the listener breaks. Those under way end with it.
 pub(super) async fn serve_stream(
     listener: &TcpListener,
     handle: &Handle,
     zone: &Zone,
     queries: &Queries,
 ) -> io::Result<()> {
+    let own = listener.local_addr()?;
     let mut connections = JoinSet::new();
     let mut paused_until = Instant::now();
     loop {
@@ -38,7 +40,10 @@ pub(super) async fn serve_stream(
                 Ok(stream) => {
                     connections.spawn(converse(stream, handle.clone(), zone.clone(), queries.clone()));
                 }
-                Err(_) => paused_until = Instant::now() + ACCEPT_PAUSE,
+                Err(error) => match Broken::of(listener, own, error) {
+                    Some(broken) => return Err(io::Error::other(broken)),
+                    None => paused_until = Instant::now() + ACCEPT_PAUSE,
+                },
             },
         }
     }

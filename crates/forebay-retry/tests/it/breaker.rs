@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use forebay_clock::Moment;
-use forebay_retry::{Breaker, BreakerSettings, Circuit, Ending, Refused, is_failure};
+use forebay_retry::{Breaker, BreakerSettings, BreakerStanding, Circuit, Ending, Refused, is_failure};
 
 fn at(ms: u64) -> Moment {
     Moment::START + Duration::from_millis(ms)
@@ -124,4 +124,30 @@ fn the_service_fails_where_it_gives_no_answer_or_a_5xx() {
     for ending in [Ending::ConnectFailed, Ending::Broken, Ending::TimedOut, Ending::BrokenMidway] {
         assert!(is_failure(ending), "{ending:?}");
     }
+}
+
+#[test]
+fn people_see_how_it_stands_since_when_and_until_when() {
+    let breaker = Breaker::new(BreakerSettings::default());
+    attempts(&breaker, 0, 10, |number| number < 3);
+    let window = Duration::from_secs(10);
+    assert_eq!(breaker.standing(at(20)), BreakerStanding::Closed { calls: 10, failures: 3, window });
+    assert_eq!(breaker.standing(at(60_000)), BreakerStanding::Closed { calls: 0, failures: 0, window });
+    // The twentieth of a thousand that fail, at 19 ms, opens it for five seconds.
+    let breaker = open();
+    let opened = BreakerStanding::Open { since: at(19), until: at(5019), times: 1 };
+    assert_eq!((breaker.standing(at(20)), breaker.standing(at(9000))), (opened, opened));
+    let probe = breaker.admit(at(6000)).unwrap();
+    let trial =
+        |good| BreakerStanding::HalfOpen { since: at(6000), until: at(11_000), sent: 1, good, needed: 3 };
+    assert_eq!(breaker.standing(at(6001)), trial(0));
+    breaker.record(probe, false, at(6002));
+    assert_eq!(breaker.standing(at(6003)), trial(1));
+    let probe = breaker.admit(at(7000)).unwrap();
+    breaker.record(probe, true, at(7000));
+    assert_eq!(
+        breaker.standing(at(7000)),
+        BreakerStanding::Open { since: at(7000), until: at(17_000), times: 2 },
+        "twice as long"
+    );
 }

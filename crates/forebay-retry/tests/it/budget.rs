@@ -82,6 +82,7 @@ fn remaining_is_the_unspent_share() {
     assert_eq!(budget.remaining(Moment::START), 1.0);
     (0..25).for_each(|_| assert!(budget.try_withdraw(Moment::START)));
     assert_eq!(budget.remaining(Moment::START), 0.75);
+    assert_eq!(budget.left(Moment::START), (75, 100));
     assert_eq!(budget.remaining(Moment::START + WINDOW * 2), 1.0);
     assert_eq!(Budget::new(settings(200, 0)).remaining(Moment::START), 0.0);
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use forebay_config::Disk;
 
 use crate::cli::{Configured, exit};
 use crate::configuration;
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
     if arguments.json {
         return run_json(&arguments.configured);
     }
-    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured) else {
+    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured, &Disk) else {
         return exit::bad_configuration();
     };
     let files: Vec<String> = loaded.files().iter().map(|file| file.display().to_string()).collect();
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
 
 fn run_json(configured: &Configured) -> ExitCode {
     match configuration::read(configured) {
-        Ok(loaded) => match configuration::gateway_plan(&loaded) {
+        Ok(loaded) => match configuration::gateway_plan(&loaded, &Disk) {
             Ok(_) => {
                 say!("{}", loaded.warnings.to_json());
                 ExitCode::SUCCESS

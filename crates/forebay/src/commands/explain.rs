@@ -6,11 +6,13 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use forebay_auth::{Method, Question, Verdict as Known};
-use forebay_gateway::plan::{Answer, Plan, Service};
+use forebay_config::{Disk, format_duration};
+use forebay_gateway::plan::{Answer, Plan, Route, Service};
 use forebay_gateway::stage::{Role, Verdict, decide};
 use forebay_http::framing;
 use forebay_http::problem::Problem;
 use forebay_http::{RequestHead, Scheme};
+use forebay_idempotency::Scope;
 
 use crate::cli::{Configured, exit};
 use crate::configuration;
@@ -82,7 +84,7 @@ fn explain_key(key: &str, configured: &Configured) -> ExitCode {
 }
 
 fn explain_request(arguments: &RequestArguments) -> ExitCode {
-    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured) else {
+    let Some((loaded, plan)) = configuration::read_or_complain(&arguments.configured, &Disk) else {
         return exit::bad_configuration();
     };
     let head = match request_head(arguments) {
@@ -104,7 +106,8 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
     match (decision.route, role) {
         (Some(route), Role::Front) => {
             let place = loaded.place(loaded.value.route[route].pattern.origin);
-            say!("{:<10} {:<38} {place}", "route", plan.routes[route].pattern);
+            let pattern = plan.routes[route].pattern.to_string();
+            say!("{:<10} {pattern:<38} {place}", "route");
         }
         (_, Role::Service(name)) => say!("{:<10} the local port of service {name}", "listener"),
         (None, Role::Front) => {}
@@ -122,7 +125,10 @@ fn explain_request(arguments: &RequestArguments) -> ExitCode {
         Verdict::Preflight(answer) => say!("{:<10} {} to the preflight", "answer", answer.status()),
         Verdict::Refuse(problem) => print_refusal(&problem),
         Verdict::Own => print_own(&plan, decision.route),
-        Verdict::Forward(service) => print_service(&plan, decision.route, service),
+        Verdict::Forward(service) => {
+            print_key(decision.route.map(|route| &plan.routes[route]), &head);
+            print_service(&plan, decision.route, service);
+        }
     }
     ExitCode::SUCCESS
 }
@@ -195,6 +201,31 @@ fn print_auth(plan: &Plan, policy: Option<usize>, head: &RequestHead) {
         },
     };
     say!("{:<10} {outcome:<38} auth.{}: {}", "auth", policy.name, policy.describe());
+}
+
+/// What an `Idempotency-Key` would do, where the route looks at them. Whether the key is known already, its store knows.
+fn print_key(route: Option<&Route>, head: &RequestHead) {
+    let Some((route, policy)) = route.and_then(|route| Some((route, route.idempotency.as_ref()?))) else {
+        return;
+    };
+    let method = head.method_text();
+    // Behind the stage before, there is a subject where one is needed.
+    let outcome = match policy.identify(method, &route.name, Some(b"somebody"), head.fields()) {
+        Ok(Some(_)) => "runs once, then its answer is repeated".to_owned(),
+        Ok(None) if !matches!(method, "POST" | "PATCH") => format!("not looked at: {method} takes none"),
+        Ok(None) => "none: runs each time it is sent".to_owned(),
+        Err(refusal) => {
+            let problem = refusal.problem();
+            format!("refused: {}, {}", problem.status, problem.detail)
+        }
+    };
+    let whose = match &policy.scope {
+        Scope::Subject => "a key is its subject's".to_owned(),
+        Scope::Header(name) => format!("a key is that of who sends the same {name}"),
+        Scope::Anonymous => "a key is everybody's".to_owned(),
+    };
+    let required = if policy.required { ", required" } else { "" };
+    say!("{:<10} {outcome:<38} {whose}{required}, kept for {}", "key", format_duration(policy.ttl));
 }
 
 fn print_refusal(problem: &Problem) {

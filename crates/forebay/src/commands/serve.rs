@@ -23,20 +23,23 @@ use forebay_telemetry::{LineFormat, Output};
 
 use crate::cli::{Configured, exit};
 use crate::configuration;
-use crate::control::{self, Control};
+use crate::control::{self, Control, Ended};
 use crate::message::{Message, whole};
 use crate::registry::Registrar;
 use crate::root::{LogFormat, LogLevel, Root};
 use crate::storage::Storage;
+use crate::watch::Reading;
 
 /// How long the access log may take to write its last lines.
 const LOG_CLOSE_TIME: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(configured: &Configured) -> ExitCode {
-    let Some((loaded, plan)) = configuration::read_or_complain(configured) else {
+    let reading = Reading::default();
+    let Some((loaded, plan)) = configuration::read_or_complain(configured, &reading) else {
         return exit::bad_configuration();
     };
-    match serve(configured, loaded, plan) {
+    reading.leave_out_material(&plan);
+    match serve(configured, loaded, plan, reading) {
         Ok(code) => code,
         Err(message) => {
             message.print();
@@ -45,7 +48,12 @@ pub(crate) fn run(configured: &Configured) -> ExitCode {
     }
 }
 
-fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<ExitCode, Message> {
+fn serve(
+    configured: &Configured,
+    loaded: Loaded<Root>,
+    plan: Plan,
+    reading: Reading,
+) -> Result<ExitCode, Message> {
     let root = loaded.value.clone();
     let state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
     let listeners = bind(&root.gateway.listen)?;
@@ -79,6 +87,7 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         configured: configured.clone(),
         started: loaded.clone(),
         loaded,
+        reading,
         gateway,
         surroundings,
         storage,
@@ -87,14 +96,14 @@ fn serve(configured: &Configured, loaded: Loaded<Root>, plan: Plan) -> Result<Ex
         hand_over: registrar.as_ref().map(|registrar| registrar.hand_over.clone()),
         registrar,
     };
-    let ended = control::run(control).map_err(|error| Message::new(whole(&error)))?;
+    let Ended { summary, failed } = control::run(control).map_err(|error| Message::new(whole(&error)))?;
     if let Some(access) = access {
         // What nobody reads must not hold the process.
         let _ = access.close(LOG_CLOSE_TIME);
     }
     drop(log);
-    eprintln!("{ended}");
-    Ok(ExitCode::from(ended.exit_code()))
+    eprintln!("{summary}");
+    Ok(if failed { exit::failed() } else { ExitCode::from(summary.exit_code()) })
 }
 
 pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
@@ -118,6 +127,13 @@ pub(crate) fn gateway_message(error: &GatewayError) -> Message {
         GatewayError::ServicePort(error) => listen_message(error),
         _ => Message::new(whole(error)),
     }
+}
+
+/// What is said when a listener that worked fails for good.
+pub(crate) fn listener_failed(which: &str, error: &dyn std::error::Error) -> Message {
+    Message::new(format!("{which} has failed: {}", whole(error)))
+        .note("a process that goes on without it would look well and be deaf; what is in flight finishes, then it ends")
+        .help("start it again, best by what watches over it (systemd: Restart=on-failure)")
 }
 
 fn state_message(error: &StateError) -> Message {

@@ -179,7 +179,7 @@ fn free() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn ask(address: SocketAddr, request: &str) -> (u16, String) {
+pub(super) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     let mut wire = Wire::plain(TcpStream::connect(address).unwrap()).unwrap();
     wire.send(request).unwrap();
     let answer = wire.response().unwrap();

@@ -131,7 +131,7 @@ fn call(arguments: &ExplainArguments) -> Result<Call, Message> {
 
 /// By the policy of the route that the call would take.
 fn offline(call: Call, configured: &Configured) -> Result<Report, Failed> {
-    let Some((loaded, plan)) = configuration::read_or_complain(configured) else {
+    let Some((loaded, plan)) = configuration::read_or_complain(configured, &Disk) else {
         return Err(Failed::Configuration);
     };
     let Some(place) = policy_of(&plan, &call) else {
@@ -201,7 +201,7 @@ fn explain_recording(arguments: &ExplainArguments, file: &std::path::Path) -> Re
 }
 
 fn suggest_settings(arguments: &SuggestArguments) -> Result<ExitCode, Failed> {
-    let Some((loaded, _)) = configuration::read_or_complain(&arguments.configured) else {
+    let Some((loaded, _)) = configuration::read_or_complain(&arguments.configured, &Disk) else {
         return Err(Failed::Configuration);
     };
     let answer = asking::admin(loaded.value.admin.listen, "/cors?format=json")?;
