@@ -195,7 +195,7 @@ impl<E: Candidate> Balancer<E> {
             Policy::LeastRequest => two_choices::least_request(&scope, rng),
             Policy::PeakEwma => two_choices::peak_ewma(&scope, rng),
             Policy::RoundRobin => self.turns[place].choose(&scope, rng),
-            Policy::Random => scope.draw(None, rng),
+            Policy::Random => scope.draw(None, rng).map(|drawn| drawn.index),
             Policy::Maglev | Policy::RingHash => match request.key.zip(pool.seated.as_ref()) {
                 Some((key, seated)) => bounded::choose(&scope, seated, key, request.in_flight),
                 None => two_choices::least_request(&scope, rng),

@@ -51,8 +51,8 @@ pub(crate) fn choose<E: Candidate>(
     let mut position = seated.start(key);
     for _ in 0..WALK_MAX {
         let (index, behind) = seated.seat(position);
-        if let Some(index) = index.filter(|&index| scope.admits(index))
-            && bound.holds(scope.endpoint(index))
+        if let Some(index) = index
+            && scope.admitted(index).is_some_and(|endpoint| bound.holds(endpoint))
         {
             return Some(index);
         }

@@ -103,7 +103,7 @@ impl Census {
     pub(crate) fn take<E: Candidate>(&mut self, fleet: &Fleet<E>, now: Moment) {
         let counted = fleet.pools().iter().zip(&mut self.tallies).zip(&mut self.capacities);
         for ((pool, tally), capacity) in counted {
-            tally.count(pool.indices(), fleet, now);
+            tally.count(fleet, pool, now);
             capacity.eligible = tally.capacity;
         }
         let count = u32::try_from(fleet.endpoints().len()).unwrap_or(u32::MAX);
@@ -150,14 +150,13 @@ impl Census {
 }
 
 impl Tally {
-    fn count<E: Candidate>(&mut self, indices: impl Iterator<Item = usize>, fleet: &Fleet<E>, now: Moment) {
+    fn count<E: Candidate>(&mut self, fleet: &Fleet<E>, pool: &Pool, now: Moment) {
         self.eligible.clear();
         (self.capacity, self.in_flight, self.permille_max) = (0, 0, 1);
-        indices.for_each(|index| self.look(index, fleet, now));
+        pool.each_member(fleet.endpoints(), |index, endpoint| self.look(index, endpoint, fleet, now));
     }
 
-    fn look<E: Candidate>(&mut self, index: usize, fleet: &Fleet<E>, now: Moment) {
-        let endpoint = &fleet.endpoints()[index];
+    fn look<E: Candidate>(&mut self, index: usize, endpoint: &E, fleet: &Fleet<E>, now: Moment) {
         if endpoint.is_eligible(now) {
             // Never beyond the capacity it was made with: it holds the whole pool.
             self.eligible.push(index as u32);
@@ -189,7 +188,9 @@ impl Tally {
                 // What it had then is not known any more; what it has now is as near as the count itself.
                 self.in_flight = self.in_flight.saturating_sub(u64::from(endpoint.in_flight()));
             }
-            pool.places(range).for_each(|place| self.look(pool.index(place), new, now));
+            for index in pool.places(range).map(|place| pool.index(place)) {
+                self.look(index, &new.endpoints()[index], new, now);
+            }
             left = rest;
         }
         self.eligible.extend_from_slice(left);

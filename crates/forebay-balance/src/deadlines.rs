@@ -42,7 +42,7 @@ impl Deadlines {
         for _ in 0..PASSES_MAX {
             let Reverse((deadline, place)) = self.queue.peek().copied()?;
             let index = scope.pool.index(place as usize);
-            let next = Reverse((deadline + self.step(scope.weight(index)), place));
+            let next = Reverse((deadline + self.step(scope.weight(scope.endpoint(index))), place));
             // Sinks to its place in the heap: no element is taken out or put in.
             if let Some(mut first) = self.queue.peek_mut() {
                 *first = next;
@@ -51,7 +51,7 @@ impl Deadlines {
                 return Some(index);
             }
         }
-        scope.draw(None, rng)
+        scope.draw(None, rng).map(|drawn| drawn.index)
     }
 
     /// From turn to turn; `weight` in thousandths.

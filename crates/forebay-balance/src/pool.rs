@@ -144,6 +144,17 @@ impl Pool {
         (0..self.size()).map(|place| self.index(place))
     }
 
+    /// Calls `each` with every endpoint and its index, ascending.
+    pub(crate) fn each_member<'e, E>(&self, endpoints: &'e Endpoints<E>, mut each: impl FnMut(usize, &'e E)) {
+        match &self.members {
+            // Chunk by chunk, which is quicker than one by one.
+            Members::All(_) => {
+                endpoints.iter().enumerate().for_each(|(index, endpoint)| each(index, endpoint))
+            }
+            Members::Some(_) => self.indices().for_each(|index| each(index, &endpoints[index])),
+        }
+    }
+
     /// By place.
     pub(crate) fn weights(&self) -> &[NonZeroU32] {
         &self.weights

@@ -67,7 +67,7 @@ impl Turns {
             }
             Turns::Smooth(turns) => {
                 let admitted = |place: &usize| scope.admits(scope.pool.index(*place));
-                let weight = |place| (place, scope.weight(scope.pool.index(place)) as i64);
+                let weight = |place| (place, scope.weight(scope.endpoint(scope.pool.index(place))) as i64);
                 let turn = || smooth(&turns.owed, (0..turns.owed.len()).filter(admitted).map(weight));
                 (0..turns.ahead.take()).for_each(|_| {
                     turn();

@@ -27,61 +27,78 @@ pub(crate) struct Scope<'a, E> {
     pub(crate) eligible_only: bool,
 }
 
+/// An endpoint that may be chosen, and its index in the fleet.
+pub(crate) struct Drawn<'a, E> {
+    pub(crate) index: usize,
+    pub(crate) endpoint: &'a E,
+}
+
 impl<E: Candidate> Scope<'_, E> {
     pub(crate) fn endpoint(&self, index: usize) -> &E {
         &self.fleet.endpoints()[index]
     }
 
+    /// The endpoint, if it may be chosen.
+    pub(crate) fn admitted(&self, index: usize) -> Option<&E> {
+        if self.tried.is_some_and(|tried| tried.contains(index)) {
+            return None;
+        }
+        let endpoint = self.endpoint(index);
+        (!self.eligible_only || endpoint.is_eligible(self.now)).then_some(endpoint)
+    }
+
     /// Whether the endpoint may be chosen.
     pub(crate) fn admits(&self, index: usize) -> bool {
-        !self.tried.is_some_and(|tried| tried.contains(index))
-            && (!self.eligible_only || self.endpoint(index).is_eligible(self.now))
+        self.admitted(index).is_some()
     }
 
     /// The endpoint's weight at present, in thousandths of the unit of [`Candidate::weight`].
-    pub(crate) fn weight(&self, index: usize) -> u64 {
-        let endpoint = self.endpoint(index);
+    pub(crate) fn weight(&self, endpoint: &E) -> u64 {
         let permille = self.fleet.balance().ramp.permille(endpoint, self.now);
         u64::from(endpoint.weight().get()) * u64::from(permille)
     }
 
     /// One of the admitted but `except`, by weight; `None` only when there is none.
-    pub(crate) fn draw(&self, except: Option<usize>, rng: &mut Rng) -> Option<usize> {
-        let admits = |index: usize| except != Some(index) && self.admits(index);
+    pub(crate) fn draw(&self, except: Option<usize>, rng: &mut Rng) -> Option<Drawn<'_, E>> {
+        let admitted = |index: usize| {
+            let endpoint = self.admitted(index).filter(|_| except != Some(index))?;
+            Some(Drawn { index, endpoint })
+        };
         if self.pool.size() > SCANNED_SIZE_MAX {
             for _ in 0..DRAWS_MAX {
-                let index = self.pool.draw(rng);
-                if admits(index) && self.has_warmed_up(index, rng) {
-                    return Some(index);
+                if let Some(drawn) = admitted(self.pool.draw(rng))
+                    && self.has_warmed_up(drawn.endpoint, rng)
+                {
+                    return Some(drawn);
                 }
             }
             let listed = self.tally.eligible.iter().map(|&index| index as usize);
-            if let Some(index) = self.scan(listed.filter(|&index| admits(index)), rng) {
-                return Some(index);
+            if let Some(drawn) = self.scan(listed.filter_map(admitted), rng) {
+                return Some(drawn);
             }
         }
-        self.scan(self.pool.indices().filter(|&index| admits(index)), rng)
+        self.scan(self.pool.indices().filter_map(admitted), rng)
     }
 
     /// Lets through as many draws of an endpoint in slow start as its weight at present says.
-    fn has_warmed_up(&self, index: usize, rng: &mut Rng) -> bool {
+    fn has_warmed_up(&self, endpoint: &E, rng: &mut Rng) -> bool {
         let ramp = self.fleet.balance().ramp;
         ramp.is_off() || {
-            let permille = ramp.permille(self.endpoint(index), self.now);
+            let permille = ramp.permille(endpoint, self.now);
             permille >= self.tally.permille_max || rng.u32(..self.tally.permille_max) < permille
         }
     }
 
     /// Draws by weight with one look at each (reservoir sampling). Taking the first instead would heap the requests of a
     /// sick stretch onto the endpoint behind it.
-    fn scan(&self, indices: impl Iterator<Item = usize>, rng: &mut Rng) -> Option<usize> {
+    fn scan<'a>(&self, admitted: impl Iterator<Item = Drawn<'a, E>>, rng: &mut Rng) -> Option<Drawn<'a, E>> {
         let mut weight_seen = 0;
         let mut chosen = None;
-        for index in indices {
-            let weight = self.weight(index);
+        for drawn in admitted {
+            let weight = self.weight(drawn.endpoint);
             weight_seen += weight;
             if rng.u64(..weight_seen) < weight {
-                chosen = Some(index);
+                chosen = Some(drawn);
             }
         }
         chosen

@@ -17,17 +17,14 @@ const UNKNOWN_NANOS: f64 = 1e15;
 /// By requests in flight: one of the admitted; `None` only when there is none.
 pub(crate) fn least_request<E: Candidate>(scope: &Scope<'_, E>, rng: &mut Rng) -> Option<usize> {
     // Compared crosswise, since integers do not divide well.
-    let load = |of: usize, weight_of: usize| {
-        u128::from(scope.endpoint(of).in_flight()) * u128::from(scope.weight(weight_of))
-    };
+    let load = |of: &E, weight_of: &E| u128::from(of.in_flight()) * u128::from(scope.weight(weight_of));
     choose(scope, |a, b| load(a, b) > load(b, a), rng)
 }
 
 /// By expected latency times the requests that would share it, this one included.
 pub(crate) fn peak_ewma<E: Candidate>(scope: &Scope<'_, E>, rng: &mut Rng) -> Option<usize> {
     let weight_mean = scope.pool.capacity as f64 * f64::from(FULL) / scope.pool.size() as f64;
-    let load = |index: usize| {
-        let endpoint = scope.endpoint(index);
+    let load = |endpoint: &E| {
         let in_flight = endpoint.in_flight();
         let nanos = match endpoint.latency().and_then(|latency| latency.cost_nanos(scope.now)) {
             Some(nanos) => f64::from(nanos),
@@ -35,19 +32,19 @@ pub(crate) fn peak_ewma<E: Candidate>(scope: &Scope<'_, E>, rng: &mut Rng) -> Op
             None => UNKNOWN_NANOS,
         };
         // The request itself is not counted per weight: among idle endpoints the draw has weighed them already.
-        nanos * (1.0 + f64::from(in_flight) * weight_mean / scope.weight(index) as f64)
+        nanos * (1.0 + f64::from(in_flight) * weight_mean / scope.weight(endpoint) as f64)
     };
     choose(scope, |a, b| load(a) > load(b), rng)
 }
 
 fn choose<E: Candidate>(
     scope: &Scope<'_, E>,
-    is_busier: impl Fn(usize, usize) -> bool,
+    is_busier: impl Fn(&E, &E) -> bool,
     rng: &mut Rng,
 ) -> Option<usize> {
     let first = scope.draw(None, rng)?;
-    let Some(second) = scope.draw(Some(first), rng) else {
-        return Some(first);
+    let Some(second) = scope.draw(Some(first.index), rng) else {
+        return Some(first.index);
     };
-    Some(if is_busier(first, second) { second } else { first })
+    Some(if is_busier(first.endpoint, second.endpoint) { second.index } else { first.index })
 }
