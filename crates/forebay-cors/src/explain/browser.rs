@@ -252,11 +252,15 @@ impl Walker<'_> {
             let failure = Failure::new(block, next.to_string(), text);
             return Err(self.fail(Aspect::Redirect, false, failure));
         }
-        let foreign_user = next.has_user() && (is_cors || next.origin() != origin);
-        if foreign_user && call.mode == Mode::NoCors {
-            Departure::note(Departure::UserWithoutCors, &mut self.verdict.departures);
+        // What leaves the page's origin where the mode forbids that is stopped for that.
+        if !next.has_user() || call.mode == Mode::SameOrigin && next.origin() != origin {
+            return Ok(());
         }
-        if foreign_user && (call.mode == Mode::Cors || self.rules == Rules::Chromium) {
+        let is_followed = call.mode != Mode::Cors || !is_cors && next.origin() == origin;
+        if is_followed {
+            Departure::note(Departure::RedirectedUser, &mut self.verdict.departures);
+        }
+        if !is_followed || self.rules == Rules::Chromium {
             let text = "the redirect leads to a URL with a user in it";
             let failure = Failure::new(Block::RedirectContainsCredentials, "", text);
             return Err(self.fail(Aspect::Redirect, false, failure));

@@ -234,26 +234,28 @@ pub(super) fn check_headers(
     let name = "Access-Control-Allow-Headers";
     let allowed = tokens(answer, name).unwrap_or_default();
     let any = credentials != Credentials::Include && allowed.iter().any(|allowed| allowed == "*");
-    for asked in asked {
-        if allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(asked)) {
-            continue;
-        }
-        if any && asked == "authorization" {
+    let is_listed = |asked: &str| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(asked));
+    let mut missing: Vec<&str> = asked.iter().map(String::as_str).filter(|asked| !is_listed(asked)).collect();
+    if any {
+        // Fetch, "CORS non-wildcard request-header name".
+        missing.retain(|asked| *asked == "authorization");
+        if !missing.is_empty() {
             Departure::note(Departure::AuthorizationWildcard, departures);
         }
-        // Fetch, "CORS non-wildcard request-header name".
-        if any && (asked != "authorization" || rules == Rules::Chromium) {
-            continue;
-        }
-        let shown = answer.get(name).unwrap_or_default();
-        let text = match any {
-            true => format!("`*` in {name} does not cover {asked}"),
-            false if shown.is_empty() => format!("the answer has no {name}, and {asked} needs to be in it"),
-            false => format!("{asked} is not in {name}: \"{shown}\""),
-        };
-        return Err(Failure::new(Block::HeaderDisallowedByPreflightResponse, asked.clone(), text));
+        missing.retain(|_| rules == Rules::Standard);
     }
-    Ok(())
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (are, need) = if missing.len() == 1 { ("is", "needs") } else { ("are", "need") };
+    let missing = missing.join(", ");
+    let shown = answer.get(name).unwrap_or_default();
+    let text = match any {
+        true => format!("`*` in {name} does not cover {missing}"),
+        false if shown.is_empty() => format!("the answer has no {name}, and {missing} {need} to be in it"),
+        false => format!("{missing} {are} not in {name}: \"{shown}\""),
+    };
+    Err(Failure::new(Block::HeaderDisallowedByPreflightResponse, missing, text))
 }
 
 /// How long a browser remembers a preflight: seconds (Fetch, "CORS-preflight fetch"; five when not said).

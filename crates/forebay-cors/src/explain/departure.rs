@@ -30,8 +30,8 @@ pub enum Departure {
     RedirectedHint,
     /// `User-Agent` set by a script.
     UserAgent,
-    /// A redirect to a URL with a user, in mode `no-cors`.
-    UserWithoutCors,
+    /// A redirect to a URL with a user, in mode `no-cors` or without leaving the page's origin.
+    RedirectedUser,
 }
 
 impl Departure {
@@ -45,7 +45,7 @@ impl Departure {
         Departure::EmptyLocation,
         Departure::RedirectedHint,
         Departure::UserAgent,
-        Departure::UserWithoutCors,
+        Departure::RedirectedUser,
     ];
 
     /// What Chromium does, and what the standard says.
@@ -73,8 +73,9 @@ impl Departure {
             Departure::RedirectedHint => {
                 "Chromium drops client hints when it is redirected to any origin but the page's; the standard keeps them"
             }
-            Departure::UserWithoutCors => {
-                "Chromium follows no redirect to a URL with a user in it; the standard does in mode no-cors"
+            Departure::RedirectedUser => {
+                "fetch() in Chromium follows no redirect to a URL with a user in it; the standard does in mode no-cors and \
+                 within the page's origin, as does XMLHttpRequest"
             }
             Departure::UserAgent => {
                 "Chromium drops user-agent; the standard lets scripts set it, with permission"

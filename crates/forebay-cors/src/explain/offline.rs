@@ -49,7 +49,9 @@ impl Configured<'_> {
     fn name_lines(&self, report: &mut Report) {
         report.steps_mut().retain(|step| step.aspect != Aspect::Status);
         let (origin, method) = (report.call.origin.clone(), report.call.method.clone());
-        let missing = self.missing_headers(&report.call).join(", ");
+        let missing = self.missing_headers(&report.call);
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        let missing = missing.join(", ");
         let wildcard = report.chromium.blocked.as_ref().is_some_and(|(block, _)| {
             matches!(block, Block::WildcardOriginNotAllowed | Block::PreflightWildcardOriginNotAllowed)
         });
@@ -83,7 +85,7 @@ impl Configured<'_> {
                 (false, Aspect::Method) => {
                     step.text = format!("{method} is not in cors.{}.{key}, {place}", self.name)
                 }
-                (false, _) => step.text = format!("{missing} is not in cors.{}.{key}, {place}", self.name),
+                (false, _) => step.text = format!("{missing} {are} not in cors.{}.{key}, {place}", self.name),
             }
         }
     }

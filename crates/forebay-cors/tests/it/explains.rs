@@ -35,6 +35,42 @@ fix: headers = ["authorization", "content-type", "x-cart"]
 }
 
 #[test]
+fn all_headers_that_are_not_allowed_are_named() {
+    let put = || call("PUT", &["x-cart: 1", "x-b: 2", "content-type: text/plain"]);
+    check(
+        STOREFRONT,
+        &put(),
+        r#"
+blocked: HeaderDisallowedByPreflightResponse (x-b, x-cart)
+  preflight needed   PUT is not a simple method; x-cart is not a safelisted header; x-b is not a safelisted header
+  1 origin           pass   https://shop.example, forebay.toml:2
+  2 method           pass   PUT
+  3 headers          FAIL   x-b, x-cart are not in cors.shop.headers, forebay.toml:5
+fix: headers = ["authorization", "content-type", "x-b", "x-cart"]
+"#,
+    );
+    let shop: &[_] = &[OPEN, ("Access-Control-Allow-Methods", "PUT")];
+    let report = live(put(), &[(204, shop), (200, shop)]).to_string();
+    assert!(
+        report.contains("has no Access-Control-Allow-Headers, and x-b, x-cart need to be in it"),
+        "{report}"
+    );
+    assert!(report.contains("fix: add x-b, x-cart to Access-Control-Allow-Headers"), "{report}");
+}
+
+#[test]
+fn a_redirect_to_a_url_with_a_user_is_told_apart_by_mode_and_browser() {
+    let here = || Call::new("https://shop.example", "https://shop.example/a").expect("a call");
+    let here_again: &[_] = &[("Location", "https://u:p@shop.example/b")];
+    let same = live(here(), &[(302, here_again), (200, &[])]).to_string();
+    assert!(same.starts_with("blocked: RedirectContainsCredentials\nby the standard allowed"), "{same}");
+    let mode = Call { mode: Mode::SameOrigin, ..here() };
+    let elsewhere: &[_] = &[("Location", "https://u:p@b.example/")];
+    let left = live(mode, &[(302, elsewhere), (200, &[])]).to_string();
+    assert!(left.starts_with("blocked: DisallowedByMode (https://b.example)\n"), "{left}");
+}
+
+#[test]
 fn a_shadow_is_explained_by_what_it_would_say() {
     let allowed = explain(&format!("{STOREFRONT}\nshadow = true"), &call("PUT", &["authorization"]));
     assert!(!allowed.is_blocked() && allowed.shadow, "{allowed}");

@@ -64,6 +64,10 @@ fn servers(stage: &mut Stage, rng: &mut Rng, first: usize, tally: &mut Tally) {
     for (case, seen) in cases.iter().zip(stage.play(&cases)) {
         let call = &case.scripted.call;
         let explained = explain_live(call, stage.server.address());
+        // The one thing in which XMLHttpRequest is not as fetch, of which `explain` tells.
+        if case.scripted.by_xhr && explained.report.departures.contains(&Departure::RedirectedUser) {
+            continue;
+        }
         let mut found = differences(&explained, &seen);
         found.extend(request_differences(call, &explained, &seen));
         tally.add(call, &explained, &seen, &found);
@@ -106,7 +110,8 @@ fn a_browser_and_explain_agree_about_very_many_calls() {
         policies(&mut stage, &mut rng, first + CASES, &mut tally);
     }
     tally.finish(20);
-    say(&format!("{} calls: {:#?}\n{:#?}", 2 * CASES as u64 * ROUNDS, tally.verdicts, tally.departures));
+    let calls: usize = tally.verdicts.values().sum();
+    say(&format!("{calls} calls: {:#?}\n{:#?}", tally.verdicts, tally.departures));
 }
 
 #[expect(clippy::print_stderr, reason = "the figures are what a soak is run for")]

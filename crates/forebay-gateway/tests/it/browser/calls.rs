@@ -78,7 +78,7 @@ const LINES: &[&str] = &[
 pub(crate) struct Scripted {
     pub(crate) call: Call,
     /// By XMLHttpRequest, which can also listen to the progress of an upload.
-    by_xhr: bool,
+    pub(crate) by_xhr: bool,
     lines: Vec<String>,
     method: &'static str,
 }

@@ -241,7 +241,8 @@ struct Told {
 fn tell(told: &mut HashMap<String, Told>, event: &Event) {
     let about = &event.about;
     match &*event.name {
-        _ if is_call(event) => {
+        // Redirected to where no case is, it keeps the number it has.
+        _ if is_call(event) && !key(url(event)).is_empty() => {
             told.entry(key(url(event)).to_owned()).or_default().id.get_or_insert(about["requestId"].clone());
         }
         "Network.loadingFailed" => {
@@ -258,6 +259,9 @@ fn tell(told: &mut HashMap<String, Told>, event: &Event) {
         _ => {}
     }
 }
+
+/// In place of a name, where the page itself gave a redirect up and did not say why.
+pub(crate) const CANCELED: &str = "canceled";
 
 /// The browser's own name for the failure.
 fn blocked(got: &Value, told: &Told) -> Option<(String, String)> {
@@ -278,8 +282,11 @@ fn blocked(got: &Value, told: &Told) -> Option<(String, String)> {
         return Some((text(&cors["corsError"]), text(&cors["failedParameter"])));
     }
     match &*text(&failed["errorText"]) {
-        // So it ends a request that was redirected to a URL with a user in it, in mode no-cors.
-        "net::ERR_ABORTED" if failed["canceled"] == true => named("RedirectContainsCredentials"),
+        "net::ERR_ABORTED" if failed["canceled"] == true => {
+            let by_mode =
+                told.messages.iter().any(|message| message.starts_with("Unsafe attempt to load URL"));
+            named(if by_mode { "DisallowedByMode" } else { CANCELED })
+        }
         "net::ERR_TOO_MANY_REDIRECTS" => named("TooManyRedirects"),
         "net::ERR_INVALID_REDIRECT" | "net::ERR_UNSAFE_REDIRECT" | "net::ERR_UNKNOWN_URL_SCHEME" => {
             named("InvalidRedirect")
