@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use forebay_config::{Check, FilePath, Name, Node, Problem, Reader, Settings, Shape, Spanned, Value};
+use forebay_config::{
+    Check, FilePath, Name, Node, Problem, Reader, Settings, Shape, Spanned, Value, is_token,
+};
 
 use crate::forward::Per;
 use crate::jwt_settings::JwtSettings;
@@ -98,9 +100,7 @@ impl Value for FieldName {
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<FieldName> {
         reader.text(node, &Self::SHAPE, |text| {
-            // A token (RFC 9110 §5.1).
-            let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if text.is_empty() || !text.bytes().all(in_token) {
+            if !is_token(text) {
                 return Err(Problem::new("is none"));
             }
             let name = text.to_ascii_lowercase();

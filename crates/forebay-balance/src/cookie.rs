@@ -9,9 +9,3 @@ pub(crate) fn value<'f>(field: &'f [u8], name: &str) -> Option<&'f [u8]> {
         (pair[..at].trim_ascii() == name.as_bytes()).then_some(unquoted.unwrap_or(value))
     })
 }
-
-/// Whether a text can be a field's or a cookie's name (RFC 9110, section 5.6.2).
-pub(crate) fn is_token(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_allowed)
-}

@@ -115,7 +115,7 @@ impl FromStr for HashKey {
         }
         let unknown = || Error::UnknownKey { key: text.to_owned() };
         let (place, name) = text.split_once(':').ok_or_else(unknown)?;
-        let token = cookie::is_token(name);
+        let token = forebay_config::is_token(name);
         let named = |is_name: bool| -> Result<Box<str>, Error> {
             if is_name { Ok(name.into()) } else { Err(Error::BadName { name: name.to_owned() }) }
         };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use forebay_config::{Check, Node, Problem, Reader, Secret, Settings, Shape, Share, Value};
+use forebay_config::{Check, Node, Problem, Reader, Secret, Settings, Shape, Share, Value, is_token};
 
 use crate::sticky::StickyKey;
-use crate::{Balance, HashKey, Policy, Ramp, SameSite, Sticky, cookie};
+use crate::{Balance, HashKey, Policy, Ramp, SameSite, Sticky};
 
 /// How requests spread over a service's endpoints.
 #[derive(Clone, Debug, Settings)]
@@ -184,7 +184,7 @@ impl Value for CookieName {
     const SHAPE: Shape = Shape::text("a cookie's name", "\"forebay\"");
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<CookieName> {
-        reader.text(node, &Self::SHAPE, |text| match cookie::is_token(text) {
+        reader.text(node, &Self::SHAPE, |text| match is_token(text) {
             true => Ok(CookieName(text.into())),
             false => Err(Problem::new("is no name for a cookie").help("use letters, digits, `-` and `_`")),
         })

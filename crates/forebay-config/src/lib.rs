@@ -167,6 +167,7 @@ mod shape;
 mod suggest;
 mod syntax;
 mod template;
+mod token;
 mod value;
 mod walk;
 
@@ -192,4 +193,5 @@ pub use scalar::{
 pub use section::{Check, Fields, Settings, read_choice, read_nothing, read_section};
 pub use shape::{Choice, Field, Probe, Scalar, Section, Shape, probe};
 pub use template::template;
+pub use token::is_token;
 pub use value::{OneOrMany, Spanned, Value};

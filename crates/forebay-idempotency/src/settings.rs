@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_config::{ByteSize, Check, Node, Problem, Reader, Settings, Shape, Value};
+use forebay_config::{ByteSize, Check, Node, Problem, Reader, Settings, Shape, Value, is_token};
 
 /// How much longer than its request a lease lasts: the answer has to reach the store too.
 const LEASE_SLACK: Duration = Duration::from_secs(10);
@@ -118,7 +118,7 @@ impl Value for Scope {
             "subject" => Ok(Scope::Subject),
             "anonymous" => Ok(Scope::Anonymous),
             other => {
-                let name = other.strip_prefix("header:").filter(|name| is_field_name(name));
+                let name = other.strip_prefix("header:").filter(|name| is_token(name));
                 name.map(|name| Scope::Header(name.to_ascii_lowercase().into())).ok_or_else(|| {
                     Problem::new("names no scope")
                         .note("without a scope, one caller could be given the answer to another's request")
@@ -127,12 +127,6 @@ impl Value for Scope {
             }
         })
     }
-}
-
-/// A token (RFC 9110 §5.1).
-fn is_field_name(text: &str) -> bool {
-    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(in_token)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use forebay_config::is_token;
+
 use crate::check::{CheckKind, CheckSpec};
 use crate::instance::Registration;
 use crate::refusal::Refusal;
@@ -125,8 +127,7 @@ pub(crate) fn check_spec(spec: &CheckSpec) -> Result<(), Refusal> {
             check_time("Interval", http.interval, INTERVAL_MIN)?;
             check_time("Timeout", http.timeout, Duration::from_millis(1))?;
             check_url(&http.url)?;
-            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if http.method.is_empty() || http.method.len() > 32 || !http.method.bytes().all(is_token) {
+            if http.method.len() > 32 || !is_token(&http.method) {
                 return Err(Refusal::invalid("Method", "is no method of HTTP"));
             }
             check_header(
@@ -237,11 +238,10 @@ pub(crate) fn split_host_port(text: &str) -> Option<(&str, u16)> {
 }
 
 fn check_header<'h>(fields: impl Iterator<Item = (&'h str, &'h str)>) -> Result<(), Refusal> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let (mut count, mut bytes) = (0, 0);
     for (name, value) in fields {
         (count, bytes) = (count + 1, bytes + name.len() + value.len());
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !is_token(name) {
             return Err(Refusal::invalid("Header", "has a name that is no field of HTTP"));
         }
         if value.bytes().any(|byte| byte == 0x7f || (byte < b' ' && byte != b'\t')) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use forebay_config::{Node, Problem, Rate, Reader, Settings, Shape, Spanned, Value};
+use forebay_config::{Node, Problem, Rate, Reader, Settings, Shape, Spanned, Value, is_token};
 
 use crate::callers::CALLERS_MAX;
 use crate::gcra::Gcra;
@@ -93,7 +93,7 @@ impl Value for CountedBy {
             "subject" => Ok(CountedBy::Subject),
             "route" => Ok(CountedBy::Route),
             other => {
-                let name = other.strip_prefix("header:").filter(|name| is_field_name(name));
+                let name = other.strip_prefix("header:").filter(|name| is_token(name));
                 name.map(|name| CountedBy::Header(name.to_ascii_lowercase().into())).ok_or_else(|| {
                     Problem::new("says nothing that can be counted by")
                         .help("write \"address\", \"subject\", \"header:X-Tenant\" or \"route\"")
@@ -101,12 +101,6 @@ impl Value for CountedBy {
             }
         })
     }
-}
-
-/// A token (RFC 9110 §5.1).
-fn is_field_name(text: &str) -> bool {
-    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(in_token)
 }
 
 #[cfg(test)]
