@@ -228,17 +228,8 @@ fn only_instances_that_get_requests_are_answered() {
 }
 
 fn ttl_check(id: &str) -> CheckSpec {
-    CheckSpec {
-        id: Some(id.into()),
-        name: id.into(),
-        notes: "".into(),
-        kind: CheckKind::Ttl(Duration::from_secs(10)),
-        status: Status::Critical,
-        deregister_after: None,
-        successes_before_passing: 0,
-        failures_before_warning: 0,
-        failures_before_critical: 0,
-    }
+    let spec = CheckSpec::new(CheckKind::Ttl(Duration::from_secs(10)));
+    CheckSpec { id: Some(id.into()), name: id.into(), ..spec }
 }
 
 #[test]
