@@ -1,6 +1,6 @@
 //! Asks instances how they are, as their HTTP and TCP checks say, over Forebay's own HTTP client on the control runtime.
-//! Where a redirect leads, and how far, is [`crate::check_request`]'s to say. Takes no certificate that the system
-//! does not trust but for checks that say so.
+//! Where a redirect leads, and how far, is [`crate::check_request`]'s to say. Takes no certificate that neither the
+//! configuration nor the system trusts but for checks that say so.
 
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -19,6 +19,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use crate::check_request::{CheckRequest, host_and_port};
+use crate::probe::ProbeTls;
 use crate::unverified::unverified_config;
 
 /// Pages of checks are small, and people want to read why one failed; a probe reads no more of them.
@@ -30,16 +31,19 @@ const WORDS_BYTES_MAX: usize = 1024;
 pub struct RegistryProber<'r, R> {
     sweeper: Sweeper,
     resolver: &'r R,
-    /// Read when the first check asks for TLS.
-    tls: OnceCell<Result<Arc<ClientConfig>, String>>,
+    /// What the configuration names, and may name otherwise after a reload.
+    configured: ProbeTls,
+    /// The system's roots, read when the first check needs them.
+    system: OnceCell<Result<Arc<ClientConfig>, String>>,
     /// For checks that take any certificate.
     unverified: OnceCell<Result<Arc<ClientConfig>, String>>,
 }
 
 impl<'r, R: Resolve> RegistryProber<'r, R> {
     /// On the thread whose `sweeper` this is; names are looked up by `resolver`.
-    pub fn new(sweeper: Sweeper, resolver: &'r R) -> RegistryProber<'r, R> {
-        RegistryProber { sweeper, resolver, tls: OnceCell::new(), unverified: OnceCell::new() }
+    pub fn new(sweeper: Sweeper, resolver: &'r R, configured: ProbeTls) -> RegistryProber<'r, R> {
+        let (system, unverified) = (OnceCell::new(), OnceCell::new());
+        RegistryProber { sweeper, resolver, configured, system, unverified }
     }
 
     /// Asks, and asks again where an answer redirects to, all within the check's time.
@@ -121,11 +125,12 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
 
     fn tls_target(&self, check: &HttpCheck, host: &str) -> Result<TlsTarget, String> {
         let config = if check.tls_skip_verify {
-            self.unverified.get_or_init(|| unverified_config().map_err(|error| error.to_string()))
+            self.unverified.get_or_init(|| unverified_config().map_err(|error| error.to_string())).clone()?
+        } else if let Some(config) = self.configured.checks() {
+            config
         } else {
-            self.tls.get_or_init(|| client_config(None).map_err(|error| error.to_string()))
+            self.system.get_or_init(|| client_config(None).map_err(|error| error.to_string())).clone()?
         };
-        let config = config.clone()?;
         let host = if check.tls_server_name.is_empty() { host } else { &check.tls_server_name };
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} can have no certificate"))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use forebay_clock::{Clock, Moment};
 use forebay_discovery::{NameServers, Resolver};
+use forebay_gateway::probe::ProbeTls;
 use forebay_gateway::registry_probe::RegistryProber;
 use forebay_http::timer::Sweeper;
 use forebay_registry::{
@@ -22,7 +23,7 @@ fn ask(kind: CheckKind) -> ProbeAnswer {
     runtime.expect("a runtime").block_on(async {
         let sweeper = Sweeper::new(Clock::system());
         let resolver = Resolver::new(NameServers::System, fastrand::Rng::with_seed(1));
-        let prober = RegistryProber::new(sweeper.clone(), &resolver);
+        let prober = RegistryProber::new(sweeper.clone(), &resolver, ProbeTls::default());
         tokio::select! {
             answer = prober.probe(&order) => answer,
             _ = sweeper.run() => unreachable!("the sweeper runs for ever"),

@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use forebay_testkit::{Load, PATIENCE, TestRoot, Upstream, Wire};
+use forebay_testkit::{Load, PATIENCE, Upstream, Wire};
 
 use super::Scratch;
 
 /// A process that serves, killed with the value.
-struct Serving {
+pub(super) struct Serving {
     process: Child,
     /// Its access log, until somebody reads it.
     log: Option<ChildStdout>,
     gateway: SocketAddr,
     admin: SocketAddr,
-    registry: SocketAddr,
+    pub(super) registry: SocketAddr,
 }
 
 /// A request as the access log tells of it.
@@ -68,18 +68,18 @@ pub(super) fn address(line: &str, key: &str) -> Option<SocketAddr> {
 
 impl Serving {
     fn start(scratch: &Scratch) -> Serving {
-        Serving::trusting(scratch, None)
+        Serving::with(scratch, "", None)
     }
 
-    /// A process whose system trusts the roots of this file alone, or what it does trust.
-    fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
+    /// A process with this in its `[registry]`, whose system trusts the roots of this file alone, or what it does trust.
+    pub(super) fn with(scratch: &Scratch, registry: &str, roots: Option<&Path>) -> Serving {
         let admin = free();
         scratch.write(
             "forebay.toml",
             &format!(
                 "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
                  [admin]\nlisten = \"{admin}\"\n\
-                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
+                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n{registry}\n\
                  [service.orders]\nendpoints = \"registry\"\n\
                  [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n"
             ),
@@ -120,7 +120,7 @@ impl Serving {
     }
 
     /// Registers a service with one check, and waits for what the check says: the list of its checks.
-    fn checked(&self, service: &str, check: &str) -> String {
+    pub(super) fn checked(&self, service: &str, check: &str) -> String {
         let body = format!(r#"{{"Name":"{service}","Check":{check}}}"#);
         let put = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost";
         let (status, text) =
@@ -186,7 +186,7 @@ pub(super) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     (answer.status(), answer.text())
 }
 
-fn service() -> Upstream {
+pub(super) fn service() -> Upstream {
     Upstream::start(|connection| {
         loop {
             connection.request()?;
@@ -240,42 +240,22 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
 }
 
 #[test]
-fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to() {
-    let scratch = Scratch::new("registry-tls");
-    let (trusted, strange) = (TestRoot::new(), TestRoot::new());
-    let roots = scratch.path().join("roots.pem");
-    std::fs::write(&roots, trusted.root_pem()).unwrap();
-    let serving = Serving::trusting(&scratch, Some(&roots));
-    let answering = |root| {
-        Upstream::start_tls(root, |connection| {
-            connection.request()?;
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+fn a_check_is_led_on_unless_it_says_not_to() {
+    let scratch = Scratch::new("registry-led");
+    let serving = Serving::start(&scratch);
+    let upstream = Upstream::start(|connection| {
+        let request = connection.request()?;
+        connection.send(match request.start.as_str() {
+            "GET /healthz HTTP/1.1" => "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+            _ => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         })
-    };
-    let (good, bad, plain) = (answering(trusted), answering(strange), service());
-    // The certificates are for localhost, and for no address.
-    for (service, place, more, status, words) in [
-        ("right", ("localhost", &good), "", "passing", ": 200 Output: ok"),
-        ("unknown-root", ("localhost", &bad), "", "critical", "TLS handshake failed"),
-        ("other-name", ("127.0.0.1", &good), "", "critical", "TLS handshake failed"),
-        ("named", ("127.0.0.1", &good), r#","TLSServerName":"localhost""#, "passing", ": 200 Output: ok"),
-        (
-            "misnamed",
-            ("localhost", &good),
-            r#","TLSServerName":"a.example""#,
-            "critical",
-            "TLS handshake failed",
-        ),
-        ("skipped", ("127.0.0.1", &bad), r#","TLSSkipVerify":true"#, "passing", ": 200 Output: ok"),
-        ("no-tls", ("127.0.0.1", &plain), r#","TLSSkipVerify":true"#, "critical", "TLS handshake failed"),
-    ] {
-        let (host, upstream) = place;
-        let port = upstream.address().port();
-        let check = format!(r#"{{"HTTP":"https://{host}:{port}/healthz","Interval":"30s"{more}}}"#);
-        let found = serving.checked(service, &check);
-        let status = format!(r#""Status":"{status}""#);
-        assert!(found.contains(words) && found.contains(&status), "{service}: {found}");
-    }
+    });
+    let place = format!("http://{}", upstream.address());
+    let check = |more: &str| format!(r#"{{"HTTP":"{place}/healthz","Interval":"30s"{more}}}"#);
+    let led = serving.checked("led", &check(""));
+    assert!(led.contains(&format!("healthz: 200 (redirected to {place}/) Output: ok")), "{led}");
+    let still = serving.checked("still", &check(r#","DisableRedirects":true"#));
+    assert!(still.contains(r#"healthz: 302""#) && still.contains(r#""Status":"critical""#), "{still}");
 }
 
 #[test]
