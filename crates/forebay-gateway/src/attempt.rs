@@ -178,13 +178,7 @@ async fn try_on(
                 );
             }
             Event::Broken(error) => return broken(errand, &connection, &error),
-            Event::ClientBroken(ReadError::Malformed(malformed)) => {
-                return Outcome::Refused(Problem::malformed(malformed));
-            }
-            Event::ClientBroken(ReadError::TooLarge) => {
-                return Outcome::Refused(body_too_large(errand.route.body_bytes_max));
-            }
-            Event::ClientBroken(_) => return Outcome::ClientGone,
+            Event::ClientBroken(error) => return client_broken(errand, error),
             Event::ClientStalled => return Outcome::Refused(Problem::body_timeout()),
         }
     }
@@ -325,6 +319,14 @@ fn delimit_request(method: Method, framing: Framing) -> Delimit {
         Framing::None => Delimit::None,
         Framing::Length(length) => Delimit::Length(length),
         Framing::Chunked | Framing::UntilClose => Delimit::Chunked,
+    }
+}
+
+fn client_broken(errand: &Errand<'_>, error: ReadError) -> Outcome {
+    match error {
+        ReadError::Malformed(malformed) => Outcome::Refused(Problem::malformed(malformed)),
+        ReadError::TooLarge => Outcome::Refused(body_too_large(errand.route.body_bytes_max)),
+        _ => Outcome::ClientGone,
     }
 }
 
