@@ -25,8 +25,8 @@ const UNDER_WAY_BUSY: usize = 30_000;
 /// Picks between two looks at the clock.
 const BATCH: usize = 64;
 
-/// The paper's advice, as the table has it.
-const SEATS_PER_ENDPOINT: usize = 100;
+/// As many as Maglev's table has for a fleet of this size.
+const SEATS: usize = 1 << 19;
 
 #[repr(align(128))]
 struct Endpoint {
@@ -167,12 +167,12 @@ impl Picker {
     }
 }
 
-/// What a hashing pick waits for on this machine whoever makes it: a seat of a table as large as Maglev's for a fleet of
-/// equal weights, then the endpoint in it.
+/// What a hashing pick waits for on this machine whoever makes it: a seat of a table as large as Maglev's, then the endpoint
+/// in it.
 fn floor(criterion: &mut Criterion) {
     let mut rng = Rng::with_seed(2);
     let endpoints = endpoints(false);
-    let seats: Vec<u16> = (0..ENDPOINTS * SEATS_PER_ENDPOINT).map(|_| rng.u16(..ENDPOINTS as u16)).collect();
+    let seats: Vec<u16> = (0..SEATS).map(|_| rng.u16(..ENDPOINTS as u16)).collect();
     let counter = |index: usize| &endpoints[index].in_flight;
     let end = |index| _ = counter(index).fetch_sub(1, Ordering::Relaxed);
     let mut pick = |before: u32, _| {
