@@ -11,22 +11,29 @@ use forebay_config::{Disk, Files};
 use forebay_gateway::plan::Plan;
 
 /// Reads the files of one configuration, and remembers what it read: the file itself, those it includes, secrets,
-/// certificates. Files that were looked for and not there count too.
+/// certificates. Files that were looked for and could not be read count too.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     seen: RefCell<BTreeMap<PathBuf, Seen>>,
 }
 
-/// What was read of a file; `None` when it could not be.
-type Seen = Option<Digest>;
+/// What was read of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// There was no file, or none that could be read.
+    Nothing,
+    /// A file with nothing in it.
+    Empty,
+    Text(Digest),
+}
 
 impl Files for Reading {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let read = Disk.read(path);
-        if is_lasting(path) {
-            let seen = read.as_ref().ok().map(|bytes| digest([&bytes[..]]));
+        // What could not be read is waited for, whatever stands in its place.
+        if is_lasting(path) || read.is_err() {
             // Read twice and different, the first stays: it is not what stands there, so the next look tells.
-            self.seen.borrow_mut().entry(path.to_owned()).or_insert(seen);
+            self.seen.borrow_mut().entry(path.to_owned()).or_insert_with(|| Seen::of(&read));
         }
         read
     }
@@ -35,9 +42,12 @@ impl Files for Reading {
 impl Reading {
     /// Whether any file is not what was read of it. Reads them all: some kilobytes, and dates would not tell everything.
     pub(crate) fn is_outdated(&self) -> bool {
-        let differs =
-            |(path, seen): (&PathBuf, &Seen)| *seen != Disk.read(path).ok().map(|bytes| digest([&bytes[..]]));
-        self.seen.borrow().iter().any(differs)
+        self.seen.borrow().iter().any(|(path, seen)| match Seen::again(path) {
+            // Whoever writes a file in place empties it first: what he means is not there yet.
+            Some(Seen::Empty) => *seen == Seen::Nothing,
+            Some(now) => now != *seen,
+            None => false,
+        })
     }
 
     /// Leaves out what a plan that is in force keeps up to date by itself: keys and passwords change without a reload.
@@ -51,14 +61,41 @@ impl Reading {
     }
 }
 
-/// Whether it can be read again: a pipe gives its text once, and would hold whoever asks for more.
+impl Seen {
+    fn of(read: &io::Result<Vec<u8>>) -> Seen {
+        match read {
+            Err(_) => Seen::Nothing,
+            Ok(bytes) if bytes.is_empty() => Seen::Empty,
+            Ok(bytes) => Seen::Text(digest([&bytes[..]])),
+        }
+    }
+
+    /// What stands there now; `None` where a look would cost something.
+    fn again(path: &Path) -> Option<Seen> {
+        is_lasting(path).then(|| Seen::of(&Disk.read(path)))
+    }
+}
+
+/// Reads a file that is read again and again.
+///
+/// # Errors
+/// As for any file, and for what may not be one: see [`is_lasting`].
+pub(crate) fn read_again(path: &Path) -> io::Result<Vec<u8>> {
+    if is_lasting(path) { Disk.read(path) } else { Err(io::Error::other("it is a pipe or a device")) }
+}
+
+/// Whether it can be read again: a pipe gives its text once, and would hold whoever asks for more. A folder gives nothing,
+/// and a file may take its place.
 fn is_lasting(path: &Path) -> bool {
-    std::fs::metadata(path).map_or(true, |found| found.is_file())
+    std::fs::metadata(path).map_or(true, |found| found.is_file() || found.is_dir())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::io::Write as _;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
 
     use super::*;
 
@@ -103,6 +140,40 @@ mod tests {
             fs::write(path, text).unwrap();
             reading.read(path).unwrap();
         }
+        assert!(reading.is_outdated());
+    }
+
+    #[test]
+    fn whatever_takes_a_files_place_neither_holds_the_look_nor_ends_it() {
+        let Scratch(path) = &Scratch::new("place");
+        let reading = Reading::default();
+        for bad in [FileType::Directory, FileType::Fifo] {
+            if bad == FileType::Directory {
+                fs::create_dir(path).unwrap();
+                assert!(reading.read(path).is_err());
+                assert!(!reading.is_outdated());
+                fs::remove_dir(path).unwrap();
+            } else {
+                mknodat(CWD, path, bad, Mode::RUSR | Mode::WUSR, 0).unwrap();
+                assert!(!reading.is_outdated(), "who opens a pipe waits for who writes");
+                assert!(read_again(path).is_err());
+                fs::remove_file(path).unwrap();
+            }
+            fs::write(path, "a = 1\n").unwrap();
+            assert!(reading.is_outdated(), "{bad:?} is gone");
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_is_being_written() {
+        let Scratch(path) = &Scratch::new("emptied");
+        fs::write(path, "a = 1\n").unwrap();
+        let reading = Reading::default();
+        reading.read(path).unwrap();
+        let mut written = File::create(path).unwrap();
+        assert!(!reading.is_outdated());
+        written.write_all(b"a = 2\n").unwrap();
         assert!(reading.is_outdated());
     }
 
