@@ -174,7 +174,8 @@ fn a_taken_port_is_named() {
     scratch.write("forebay.toml", &format!("[gateway]\nlisten = \"{address}\"\n{ADMIN}"));
     let (code, said) = scratch.run(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("error: {address} is in use by another process")), "{said}");
+    let first = format!("error: {address} is in use by another process\n  --> forebay.toml:2:10\n");
+    assert!(said.contains(&first) && said.contains("or change `gateway.listen`\n"), "{said}");
 }
 
 #[test]

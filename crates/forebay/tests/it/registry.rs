@@ -292,7 +292,9 @@ fn a_taken_port_of_dns_is_named_and_nothing_serves() {
     );
     let (code, said) = scratch.run(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("error: {address} is in use by another process")), "{said}");
+    let first = format!("error: {address} is in use by another process\n  --> forebay.toml:7:7\n");
+    assert!(said.contains(&first) && said.contains("or change `registry.dns`\n"), "{said}");
+    assert!(said.contains("`ss -lntup"), "it is UDP that is taken: {said}");
 }
 
 #[test]
