@@ -242,9 +242,9 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
 #[test]
 fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to() {
     let scratch = Scratch::new("registry-tls");
-    let (trusted, strange) = (TestRoot::new(), TestRoot::new());
+    let (trusted, strange, itself) = (TestRoot::new(), TestRoot::new(), TestRoot::signing_itself());
     let roots = scratch.path().join("roots.pem");
-    std::fs::write(&roots, trusted.root_pem()).unwrap();
+    std::fs::write(&roots, [trusted.root_pem(), itself.root_pem()].concat()).unwrap();
     let serving = Serving::trusting(&scratch, Some(&roots));
     let answering = |root| {
         Upstream::start_tls(root, |connection| {
@@ -253,10 +253,18 @@ fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to(
         })
     };
     let (good, bad, plain) = (answering(trusted), answering(strange), service());
+    let itself = answering(itself);
     // The certificates are for localhost, and for no address.
     for (service, place, more, status, words) in [
         ("right", ("localhost", &good), "", "passing", ": 200 Output: ok"),
-        ("unknown-root", ("localhost", &bad), "", "critical", "TLS handshake failed"),
+        (
+            "unknown-root",
+            ("localhost", &bad),
+            "",
+            "critical",
+            "failed: the server's certificate is signed by nobody",
+        ),
+        ("signs-itself", ("localhost", &itself), "", "critical", "make it with basicConstraints=CA:FALSE"),
         ("other-name", ("127.0.0.1", &good), "", "critical", "TLS handshake failed"),
         ("named", ("127.0.0.1", &good), r#","TLSServerName":"localhost""#, "passing", ": 200 Output: ok"),
         (
