@@ -35,6 +35,11 @@ fn what_is_wrong_is_answered_in_one_line_of_text() {
     refused(r#"{"Name":"a","Port":70000}"#, "0 to 65535");
     refused(r#"{"Name":"a","Address":"0.0.0.0"}"#, "no address that anybody could connect to");
     refused(r#"{"Name":"a","Kind":"connect-proxy"}"#, "no service mesh");
+    refused(r#"{"Name":"a","Proxy":[1]}"#, "Proxy is not supported: Forebay is no service mesh");
+    refused(r#"{"Name":"a","Ports":[{"Name":"http","Port":80}]}"#, "register each port as an instance");
+    refused(r#"{"Name":"a","TaggedAddresses":{"":{"Address":"b"}}}"#, "has an address without a tag");
+    let tags = format!("{{\"Name\":\"a\",\"Tags\":{:?}}}", ["t"; 129]);
+    refused(&tags, "Tags has more than 128; correct it and register again");
     refused(r#"{"Name":"a","Namespace":"team"}"#, "the only one is \"default\"");
     refused(
         r#"{"Name":"a","TaggedAddresses":{"wan":{"Adress":"b"}}}"#,
