@@ -34,6 +34,7 @@ fn load_layers(environment: &[(&str, &str)], set: &[&str]) -> Result<Loaded<Root
         ("etc/parts/routes.toml", ROUTES),
         ("etc/forebay.production.toml", PRODUCTION),
         ("/run/secrets/tls", "from-a-file\n"),
+        ("/run/secrets/empty", "\n"),
     ];
     let mut environment = pairs(environment);
     environment.push(("TLS_PASSWORD".into(), "hush".into()));
@@ -94,6 +95,22 @@ fn secrets_come_from_variables_and_files_and_stay_hidden() {
         assert!(
             loaded.explain("gateway.tls.password").expect("known")[0].to_string().starts_with("[redacted]")
         );
+    }
+}
+
+#[test]
+fn an_empty_secret_is_none() {
+    for (variable, value) in [
+        ("FOREBAY_GATEWAY__TLS__PASSWORD", ""),
+        ("FOREBAY_GATEWAY__TLS__PASSWORD_FILE", "/run/secrets/empty"),
+    ] {
+        let found = load_layers(&[(variable, value)], &[]).expect_err("it protects nothing").to_string();
+        let expected = format!(
+            "error: `password` is a secret string, and this is empty, which everybody knows\n  \
+             --> the environment: {variable}\n   \
+             = help: give it a value that nobody can guess, or leave the setting out"
+        );
+        assert!(found.starts_with(&expected), "{found}");
     }
 }
 
