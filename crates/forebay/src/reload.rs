@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use forebay_config::Loaded;
+use forebay_config::{Diagnostics, Loaded};
 use forebay_gateway::GatewayError;
 use forebay_gateway::listener::ListenError;
 use forebay_shutdown::Machine;
@@ -26,6 +26,12 @@ struct Rejected {
 impl From<String> for Rejected {
     fn from(text: String) -> Rejected {
         Rejected { drawn: text.clone(), plain: text }
+    }
+}
+
+impl From<Diagnostics> for Rejected {
+    fn from(diagnostics: Diagnostics) -> Rejected {
+        Rejected { drawn: configuration::drawn(&diagnostics), plain: diagnostics.to_string() }
     }
 }
 
@@ -59,11 +65,8 @@ pub(crate) async fn reload(
 
 /// Reads, checks, swaps; gives the number of the new generation.
 async fn put_in_force(control: &mut Control<'_>, reading: &Reading) -> Result<u64, Rejected> {
-    let loaded = configuration::read_through(&control.configured, reading).map_err(|diagnostics| {
-        Rejected { drawn: configuration::drawn(&diagnostics), plain: diagnostics.to_string() }
-    })?;
-    let plan = configuration::gateway_plan(&loaded, reading)
-        .map_err(|messages| messages.iter().map(Message::text).collect::<Vec<_>>().join("\n"))?;
+    let loaded = configuration::read_through(&control.configured, reading)?;
+    let plan = configuration::gateway_plan(&loaded, reading)?;
     reading.leave_out_material(&plan);
     match (registry::wanted(&plan).next(), &control.hand_over) {
         (Some(service), None) => return Err(registry::late(&service).text().into()),
