@@ -1,7 +1,7 @@
 //! Notices that a file is not any more what was read of it. Remembers digests, of the very bytes that were read: no edit
 //! comes too early to be noticed, or too soon after another, or with a date and size that stood there before.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,17 @@ use forebay_auth::{Digest, Source, digest};
 use forebay_config::{Disk, Files};
 use forebay_gateway::plan::Plan;
 
+/// Looks in a row at which a file was found emptied until that is taken for what was meant: five seconds, and no editor,
+/// copy or template takes so long between emptying a file and filling it.
+const EMPTIED_LOOKS_MAX: u32 = 10;
+
 /// Reads the files of one configuration, and remembers what it read: the file itself, those it includes, secrets,
 /// certificates. Files that were looked for and could not be read count too.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     seen: RefCell<BTreeMap<PathBuf, Seen>>,
+    /// Looks in a row at which a file was emptied.
+    emptied_looks: Cell<u32>,
 }
 
 /// What was read of a file.
@@ -42,12 +48,17 @@ impl Files for Reading {
 impl Reading {
     /// Whether any file is not what was read of it. Reads them all: some kilobytes, and dates would not tell everything.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.seen.borrow().iter().any(|(path, seen)| match Seen::again(path) {
-            // Whoever writes a file in place empties it first: what he means is not there yet.
-            Some(Seen::Empty) => *seen == Seen::Nothing,
-            Some(now) => now != *seen,
-            None => false,
-        })
+        let mut is_emptied = false;
+        for (path, seen) in self.seen.borrow().iter() {
+            match Seen::again(path) {
+                // Whoever writes a file in place empties it first: what he means is not there yet.
+                Some(Seen::Empty) if matches!(seen, Seen::Text(_)) => is_emptied = true,
+                Some(now) if now != *seen => return true,
+                Some(_) | None => {}
+            }
+        }
+        self.emptied_looks.set(if is_emptied { self.emptied_looks.get() + 1 } else { 0 });
+        self.emptied_looks.get() > EMPTIED_LOOKS_MAX
     }
 
     /// Leaves out what a plan that is in force keeps up to date by itself: keys and passwords change without a reload.
@@ -166,15 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_emptied_is_being_written() {
+    fn a_file_that_was_emptied_is_being_written_for_a_while() {
         let Scratch(path) = &Scratch::new("emptied");
         fs::write(path, "a = 1\n").unwrap();
         let reading = Reading::default();
         reading.read(path).unwrap();
         let mut written = File::create(path).unwrap();
+        assert!((0..EMPTIED_LOOKS_MAX).all(|_| !reading.is_outdated()));
+        assert!(reading.is_outdated(), "nobody writes for so long");
+        written.write_all(b"a = 1\n").unwrap();
         assert!(!reading.is_outdated());
-        written.write_all(b"a = 2\n").unwrap();
-        assert!(reading.is_outdated());
+        File::create(path).unwrap();
+        assert!(!reading.is_outdated(), "emptied anew");
     }
 
     #[test]
