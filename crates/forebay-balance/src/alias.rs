@@ -6,6 +6,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use crate::hash::reduce;
+
 #[derive(Clone, Debug)]
 pub(crate) struct AliasTable {
     slots: Arc<[Slot]>,
@@ -41,7 +43,7 @@ impl AliasTable {
     }
 
     pub(crate) fn draw(&self, rng: &mut fastrand::Rng) -> usize {
-        let index = rng.usize(..self.slots.len());
+        let index = reduce(rng.u64(..), self.slots.len());
         let slot = self.slots[index];
         if rng.u64(..self.total) < slot.own { index } else { slot.alias as usize }
     }

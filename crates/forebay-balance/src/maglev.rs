@@ -22,7 +22,8 @@ pub(crate) struct Maglev {
     seats: Seats,
 }
 
-/// Whose each seat is. Half as wide where that will do: a table that fits a cache saves more than a branch costs.
+/// The index of whose each seat is. Half as wide where that will do: a table that fits a cache saves more than a branch
+/// costs.
 #[derive(Debug)]
 enum Seats {
     Narrow(Box<[u16]>),
@@ -36,20 +37,20 @@ struct Preference {
 }
 
 impl Maglev {
-    /// For endpoints in an order that does not depend on the node.
-    pub(crate) fn new(endpoints: &[Seat]) -> Maglev {
+    /// For endpoints, each with its index, in an order that does not depend on the node.
+    pub(crate) fn new(endpoints: &[(Seat, u32)]) -> Maglev {
         let size = size(endpoints);
         let mut seats = vec![FREE; size];
-        let prefer = |endpoint: &Seat| Preference {
+        let prefer = |(endpoint, _): &(Seat, u32)| Preference {
             next: reduce(rehash(endpoint.who.0, 0), size),
             skip: 1 + reduce(rehash(endpoint.who.0, 1), size - 1),
         };
         let mut preferences: Vec<Preference> = endpoints.iter().map(prefer).collect();
         each_turn(endpoints, size, |number| {
             let seat = preferences[number].free(&seats);
-            seats[seat] = number as u32;
+            (_, seats[seat]) = endpoints[number];
         });
-        if u16::try_from(endpoints.len()).is_ok() {
+        if endpoints.iter().all(|(_, index)| u16::try_from(*index).is_ok()) {
             return Maglev { seats: Seats::Narrow(seats.into_iter().map(|seat| seat as u16).collect()) };
         }
         Maglev { seats: Seats::Wide(seats.into()) }
@@ -59,7 +60,7 @@ impl Maglev {
         reduce(key, self.size())
     }
 
-    /// Whose the seat at `position` is.
+    /// The index of whose the seat at `position` is.
     pub(crate) fn seat(&self, position: usize) -> usize {
         match &self.seats {
             Seats::Narrow(seats) => usize::from(seats[position]),
@@ -92,13 +93,13 @@ impl Preference {
 }
 
 /// Calls `take` for so many turns: as often for each endpoint as its weight says, and once before anybody's second.
-fn each_turn(endpoints: &[Seat], count: usize, mut take: impl FnMut(usize)) {
-    if endpoints.windows(2).all(|pair| pair[0].weight == pair[1].weight) {
+fn each_turn(endpoints: &[(Seat, u32)], count: usize, mut take: impl FnMut(usize)) {
+    if endpoints.windows(2).all(|pair| weight(&pair[0]) == weight(&pair[1])) {
         return (0..endpoints.len()).cycle().take(count).for_each(take);
     }
-    let heaviest = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).max().unwrap_or(1);
+    let heaviest = endpoints.iter().map(weight).max().unwrap_or(1);
     // 20 bits of fraction: exact to less than a seat even for the heaviest.
-    let step = |number: usize| (heaviest << 20) / u64::from(endpoints[number].weight.get());
+    let step = |number: usize| (heaviest << 20) / weight(&endpoints[number]);
     let mut queue: BinaryHeap<Reverse<(u64, usize)>> =
         (0..endpoints.len()).map(|number| Reverse((0, number))).collect();
     for _ in 0..count {
@@ -110,9 +111,13 @@ fn each_turn(endpoints: &[Seat], count: usize, mut take: impl FnMut(usize)) {
     }
 }
 
-fn size(endpoints: &[Seat]) -> usize {
-    let lightest = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).min().unwrap_or(1);
-    let weights: u64 = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).sum();
+fn weight((endpoint, _): &(Seat, u32)) -> u64 {
+    u64::from(endpoint.weight.get())
+}
+
+fn size(endpoints: &[(Seat, u32)]) -> usize {
+    let lightest = endpoints.iter().map(weight).min().unwrap_or(1);
+    let weights: u64 = endpoints.iter().map(weight).sum();
     let wanted = weights.div_ceil(lightest).saturating_mul(SEATS_PER_ENDPOINT);
     // Never fewer than one for each.
     let wanted = wanted.clamp(SEATS_MIN, SEATS_MAX).max(endpoints.len() as u64);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use fastrand::Rng;
 
 use crate::alias::AliasTable;
+use crate::hash::reduce;
 use crate::table::{Seat, Seated};
 use crate::{Balance, Candidate, Endpoints, Identity};
 
@@ -176,7 +177,7 @@ impl Pool {
     /// Any endpoint, with a chance proportional to its weight. The pool must not be empty.
     pub(crate) fn draw(&self, rng: &mut Rng) -> usize {
         self.index(match &self.draws {
-            Draws::Equal => rng.usize(..self.size()),
+            Draws::Equal => reduce(rng.u64(..), self.size()),
             Draws::ByWeight(table) => table.draw(rng),
         })
     }

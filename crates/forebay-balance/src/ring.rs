@@ -13,7 +13,7 @@ const POINTS_MAX: u64 = 1 << 22;
 pub(crate) struct Ring {
     /// Where on the ring each point is, ascending.
     points: Box<[u64]>,
-    /// Whose point it is.
+    /// The index of whose point it is.
     seats: Box<[u32]>,
     /// For each value of a hash's first bits, the first point that has them or comes behind: one look at it saves a
     /// search through megabytes.
@@ -22,19 +22,21 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(endpoints: &[Seat]) -> Ring {
-        let weight = |endpoint: &Seat| u64::from(endpoint.weight.get());
+    /// For endpoints, each with its index.
+    pub(crate) fn new(endpoints: &[(Seat, u32)]) -> Ring {
+        let weight = |(endpoint, _): &(Seat, u32)| u64::from(endpoint.weight.get());
         let lightest = endpoints.iter().map(weight).min().unwrap_or(1);
         let weights: u64 = endpoints.iter().map(weight).sum();
         let wanted = weights.div_ceil(lightest).saturating_mul(POINTS_PER_ENDPOINT);
-        let count = |endpoint: &Seat| {
+        let count = |endpoint: &(Seat, u32)| {
             let whole = u128::from(weight(endpoint)) * u128::from(POINTS_PER_ENDPOINT) / u128::from(lightest);
             (whole * u128::from(POINTS_MAX.min(wanted)) / u128::from(wanted)).max(1) as u64
         };
         let mut points: Vec<(u64, u32)> =
             Vec::with_capacity(POINTS_MAX.min(wanted) as usize + endpoints.len());
-        for (number, endpoint) in endpoints.iter().enumerate() {
-            points.extend((0..count(endpoint)).map(|point| (rehash(endpoint.who.0, point), number as u32)));
+        for endpoint in endpoints {
+            let (Seat { who, .. }, index) = endpoint;
+            points.extend((0..count(endpoint)).map(|point| (rehash(who.0, point), *index)));
         }
         points.sort_unstable();
         let bits = points.len().ilog2().max(1);
@@ -60,7 +62,7 @@ impl Ring {
         if position == self.points.len() { 0 } else { position }
     }
 
-    /// Whose the point at `position` is.
+    /// The index of whose the point at `position` is.
     pub(crate) fn seat(&self, position: usize) -> usize {
         self.seats[position] as usize
     }
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_key_belongs_to_the_next_point() {
-        let seat = |number| Seat { who: Identity(number), weight: NonZeroU32::MIN };
+        let seat = |number: u32| (Seat { who: Identity(number.into()), weight: NonZeroU32::MIN }, number);
         let ring = Ring::new(&(0..5).map(seat).collect::<Vec<_>>());
         for number in 0..2000 {
             let key = rehash(number, 99);

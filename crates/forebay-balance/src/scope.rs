@@ -58,26 +58,48 @@ impl<E: Candidate> Scope<'_, E> {
         u64::from(endpoint.weight().get()) * u64::from(permille)
     }
 
+    /// Whether all endpoints have the same weight at present, without a look at any.
+    pub(crate) fn weighs_all_the_same(&self) -> bool {
+        self.pool.has_equal_weights() && self.fleet.balance().ramp.is_off()
+    }
+
     /// One of the admitted but `except`, by weight; `None` only when there is none.
+    #[inline]
     pub(crate) fn draw(&self, except: Option<usize>, rng: &mut Rng) -> Option<Drawn<'_, E>> {
-        let admitted = |index: usize| {
-            let endpoint = self.admitted(index).filter(|_| except != Some(index))?;
-            Some(Drawn { index, endpoint })
-        };
         if self.pool.size() > SCANNED_SIZE_MAX {
-            for _ in 0..DRAWS_MAX {
-                if let Some(drawn) = admitted(self.pool.draw(rng))
-                    && self.has_warmed_up(drawn.endpoint, rng)
-                {
-                    return Some(drawn);
-                }
-            }
-            let listed = self.tally.eligible.iter().map(|&index| index as usize);
-            if let Some(drawn) = self.scan(listed.filter_map(admitted), rng) {
-                return Some(drawn);
-            }
+            // Of a fleet in health nearly every first draw will do.
+            self.draw_once(except, rng).or_else(|| self.draw_on(except, rng))
+        } else {
+            self.look_at_all(except, rng)
         }
-        self.scan(self.pool.indices().filter_map(admitted), rng)
+    }
+
+    #[inline]
+    fn draw_once(&self, except: Option<usize>, rng: &mut Rng) -> Option<Drawn<'_, E>> {
+        let index = self.pool.draw(rng);
+        let drawn = self.admitted_but(except, index)?;
+        self.has_warmed_up(drawn.endpoint, rng).then_some(drawn)
+    }
+
+    /// Further draws, and if they are all in vain, a look at those that were eligible when they were counted.
+    #[cold]
+    fn draw_on(&self, except: Option<usize>, rng: &mut Rng) -> Option<Drawn<'_, E>> {
+        if let Some(drawn) = (1..DRAWS_MAX).find_map(|_| self.draw_once(except, rng)) {
+            return Some(drawn);
+        }
+        let listed = self.tally.eligible.iter().map(|&index| index as usize);
+        (self.scan(listed.filter_map(|index| self.admitted_but(except, index)), rng))
+            .or_else(|| self.look_at_all(except, rng))
+    }
+
+    fn look_at_all(&self, except: Option<usize>, rng: &mut Rng) -> Option<Drawn<'_, E>> {
+        self.scan(self.pool.indices().filter_map(|index| self.admitted_but(except, index)), rng)
+    }
+
+    #[inline]
+    fn admitted_but(&self, except: Option<usize>, index: usize) -> Option<Drawn<'_, E>> {
+        let endpoint = self.admitted(index).filter(|_| except != Some(index))?;
+        Some(Drawn { index, endpoint })
     }
 
     /// Lets through as many draws of an endpoint in slow start as its weight at present says.

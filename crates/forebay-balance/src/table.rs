@@ -27,8 +27,9 @@ impl Seat {
 /// Built off the data path; shared by the fleets of the same endpoints, and for a while by their successors.
 #[derive(Debug)]
 struct Table {
-    /// By identity, ascending.
-    seats: Box<[Seat]>,
+    /// By identity, ascending, with the index that the endpoint had when the table was built.
+    seats: Box<[(Seat, u32)]>,
+    /// Says these indices.
     circle: Circle,
 }
 
@@ -36,8 +37,9 @@ struct Table {
 #[derive(Clone, Debug)]
 pub(crate) struct Seated {
     table: Arc<Table>,
-    /// By the seats' numbers, the index of the endpoint, or [`GONE`].
-    indices: Box<[u32]>,
+    /// By the index that an endpoint had when the table was built, the one that it has now, or [`GONE`]; `None` as long as
+    /// that is the same for all, which spares a pick a look.
+    moved: Option<Box<[u32]>>,
     /// Whether the table was built for exactly these endpoints and weights.
     pub(crate) is_settled: bool,
 }
@@ -59,22 +61,26 @@ impl Seated {
     ) -> Option<Seated> {
         // Every node finds the same seats, in whatever order its sources list the endpoints.
         endpoints.sort_unstable_by_key(|(seat, index)| (seat.who, *index));
-        let is_same = |table: &Table| table.seats.iter().eq(endpoints.iter().map(|(seat, _)| seat));
+        let is_same = |table: &Table| table.seats().eq(endpoints.iter().map(|(seat, _)| seat));
         let kept = before.map(|before| &before.table).filter(|table| keep || is_same(table));
-        let (table, is_settled) = match kept {
-            Some(table) => (Arc::clone(table), is_same(table)),
-            None => (Arc::new(Table::new(policy, endpoints.iter().map(|(seat, _)| *seat).collect())?), true),
+        let Some(table) = kept else {
+            let table = Arc::new(Table::new(policy, endpoints.into())?);
+            return Some(Seated { table, moved: None, is_settled: true });
         };
-        let index = |seat: &Seat| {
-            let found = endpoints.binary_search_by_key(&seat.who, |(seat, _)| seat.who);
-            found.map_or(GONE, |at| endpoints[at].1)
-        };
-        // A settled table's seats are these endpoints in this order; searching would be the same, only slower.
-        let indices = match is_settled {
-            true => endpoints.iter().map(|(_, index)| *index).collect(),
-            false => table.seats.iter().map(index).collect(),
-        };
-        Some(Seated { table, indices, is_settled })
+        let mut seated = Seated { table: Arc::clone(table), moved: None, is_settled: is_same(table) };
+        if *table.seats != *endpoints {
+            let mut moved = table.unmoved();
+            for (number, (seat, before)) in table.seats.iter().enumerate() {
+                // A settled table's seats are these endpoints in this order; searching would be the same, only slower.
+                let found = match seated.is_settled {
+                    true => Some(number),
+                    false => endpoints.binary_search_by_key(&seat.who, |(seat, _)| seat.who).ok(),
+                };
+                moved[*before as usize] = found.map_or(GONE, |at| endpoints[at].1);
+            }
+            seated.moved = Some(moved);
+        }
+        Some(seated)
     }
 
     /// This endpoint is found at this index from now on, if the table has seats for it; the table stays as it is.
@@ -88,8 +94,11 @@ impl Seated {
     }
 
     fn point(&mut self, who: Identity, index: u32) {
-        if let Ok(seat) = self.table.seats.binary_search_by_key(&who, |seat| seat.who) {
-            self.indices[seat] = index;
+        if let Ok(seat) = self.table.seats.binary_search_by_key(&who, |(seat, _)| seat.who) {
+            let (_, before) = self.table.seats[seat];
+            if self.moved.is_some() || before != index {
+                self.moved.get_or_insert_with(|| self.table.unmoved())[before as usize] = index;
+            }
         }
     }
 
@@ -103,23 +112,33 @@ impl Seated {
 
     /// The index of the endpoint that sits at `position`, unless it is gone, and the position behind it.
     pub(crate) fn seat(&self, position: usize) -> (Option<usize>, usize) {
-        let (seat, size) = match &self.table.circle {
+        let (before, size) = match &self.table.circle {
             Circle::Maglev(maglev) => (maglev.seat(position), maglev.size()),
             Circle::Ring(ring) => (ring.seat(position), ring.size()),
         };
-        let index = self.indices[seat];
+        let index = self.moved.as_ref().map_or(before as u32, |moved| moved[before]);
         let behind = if position + 1 == size { 0 } else { position + 1 };
         ((index != GONE).then_some(index as usize), behind)
     }
 }
 
 impl Table {
-    fn new(policy: Policy, seats: Box<[Seat]>) -> Option<Table> {
+    fn new(policy: Policy, seats: Box<[(Seat, u32)]>) -> Option<Table> {
         let circle = match policy {
             Policy::Maglev => Circle::Maglev(Maglev::new(&seats)),
             Policy::RingHash => Circle::Ring(Ring::new(&seats)),
             Policy::LeastRequest | Policy::PeakEwma | Policy::RoundRobin | Policy::Random => return None,
         };
         Some(Table { seats, circle })
+    }
+
+    fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().map(|(seat, _)| seat)
+    }
+
+    /// Every index for itself.
+    fn unmoved(&self) -> Box<[u32]> {
+        let last = self.seats.iter().map(|(_, index)| *index).max();
+        (0..=last.unwrap_or_default()).collect()
     }
 }

@@ -16,6 +16,9 @@ const UNKNOWN_NANOS: f64 = 1e15;
 
 /// By requests in flight: one of the admitted; `None` only when there is none.
 pub(crate) fn least_request<E: Candidate>(scope: &Scope<'_, E>, rng: &mut Rng) -> Option<usize> {
+    if scope.weighs_all_the_same() {
+        return choose(scope, |a, b| a.in_flight() > b.in_flight(), rng);
+    }
     // Compared crosswise, since integers do not divide well.
     let load = |of: &E, weight_of: &E| u128::from(of.in_flight()) * u128::from(scope.weight(weight_of));
     choose(scope, |a, b| load(a, b) > load(b, a), rng)
