@@ -30,9 +30,9 @@ pub struct RegistryProber<'r, R> {
     sweeper: Sweeper,
     resolver: &'r R,
     /// Read when the first check asks for TLS.
-    tls: OnceCell<Result<Arc<ClientConfig>, String>>,
+    tls: OnceCell<Arc<ClientConfig>>,
     /// For checks that take any certificate.
-    unverified: OnceCell<Result<Arc<ClientConfig>, String>>,
+    unverified: OnceCell<Arc<ClientConfig>>,
 }
 
 impl<'r, R: Resolve> RegistryProber<'r, R> {
@@ -109,15 +109,22 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
 
     fn tls_target(&self, check: &HttpCheck, host: &str) -> Result<TlsTarget, String> {
         let config = if check.tls_skip_verify {
-            self.unverified.get_or_init(|| unverified_config().map_err(|error| error.to_string()))
+            made_once(&self.unverified, || unverified_config().map_err(|error| error.to_string()))?
         } else {
-            self.tls.get_or_init(|| client_config(None).map_err(|error| error.to_string()))
+            made_once(&self.tls, || client_config(None).map_err(|error| error.to_string()))?
         };
-        let config = config.clone()?;
         let host = if check.tls_server_name.is_empty() { host } else { &check.tls_server_name };
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} can have no certificate"))?;
         Ok(TlsTarget { config, name })
+    }
+}
+
+/// What was not to be had is tried again the next time: roots may be installed late.
+fn made_once<T: Clone>(kept: &OnceCell<T>, make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    match kept.get() {
+        Some(known) => Ok(known.clone()),
+        None => make().map(|new| kept.get_or_init(|| new).clone()),
     }
 }
 

@@ -287,6 +287,25 @@ fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to(
 }
 
 #[test]
+fn roots_that_are_installed_late_count_without_a_restart() {
+    let scratch = Scratch::new("registry-roots");
+    let (trusted, roots) = (TestRoot::new(), scratch.path().join("roots.pem"));
+    let serving = Serving::trusting(&scratch, Some(&roots));
+    let pem = trusted.root_pem().to_owned();
+    let upstream = Upstream::start_tls(trusted, |connection| {
+        connection.request()?;
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    });
+    let url = format!("https://localhost:{}/", upstream.address().port());
+    let check = format!(r#"{{"HTTP":"{url}","Interval":"30s"}}"#);
+    let early = serving.checked("early", &check);
+    assert!(early.contains("no trusted root certificate was found"), "{early}");
+    std::fs::write(&roots, pem).unwrap();
+    let late = serving.checked("late", &check);
+    assert!(late.contains(": 200 Output: ok"), "{late}");
+}
+
+#[test]
 fn a_taken_port_of_dns_is_named_and_nothing_serves() {
     let scratch = Scratch::new("registry-dns");
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
