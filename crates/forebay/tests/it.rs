@@ -8,6 +8,8 @@ mod keys;
 mod nodes;
 #[path = "it/registry.rs"]
 mod registry;
+#[path = "it/registry_tls.rs"]
+mod registry_tls;
 #[path = "it/retry.rs"]
 mod retry;
 #[path = "it/serve.rs"]

@@ -1,5 +1,7 @@
 //! Which layer wins, and how the losers are remembered.
 
+use std::io::ErrorKind;
+
 use forebay_config::{Diagnostics, Inputs, Loaded, Place, load};
 
 use crate::golden::check_golden;
@@ -95,6 +97,20 @@ fn secrets_come_from_variables_and_files_and_stay_hidden() {
         assert!(
             loaded.explain("gateway.tls.password").expect("known")[0].to_string().starts_with("[redacted]")
         );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_with_what_helps() {
+    for (kind, help) in [
+        (ErrorKind::NotFound, "check the path; `forebay init` writes a first one"),
+        (ErrorKind::PermissionDenied, "let the user that Forebay runs as read it"),
+        (ErrorKind::IsADirectory, "check the path"),
+    ] {
+        let files = |_: &std::path::Path| Err(kind.into());
+        let inputs = Inputs { file: Some("forebay.toml".into()), files: &files, ..Inputs::default() };
+        let found = load::<Root>(inputs).expect_err("there is no file").to_string();
+        assert_eq!(found, format!("error: cannot read forebay.toml: {kind}\n   = help: {help}"));
     }
 }
 

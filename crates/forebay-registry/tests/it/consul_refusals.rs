@@ -35,11 +35,6 @@ fn what_is_wrong_is_answered_in_one_line_of_text() {
     refused(r#"{"Name":"a","Port":70000}"#, "0 to 65535");
     refused(r#"{"Name":"a","Address":"0.0.0.0"}"#, "no address that anybody could connect to");
     refused(r#"{"Name":"a","Kind":"connect-proxy"}"#, "no service mesh");
-    refused(r#"{"Name":"a","Proxy":[1]}"#, "Proxy is not supported: Forebay is no service mesh");
-    refused(r#"{"Name":"a","Ports":[{"Name":"http","Port":80}]}"#, "register each port as an instance");
-    refused(r#"{"Name":"a","TaggedAddresses":{"":{"Address":"b"}}}"#, "has an address without a tag");
-    let tags = format!("{{\"Name\":\"a\",\"Tags\":{:?}}}", ["t"; 129]);
-    refused(&tags, "Tags has more than 128; correct it and register again");
     refused(r#"{"Name":"a","Namespace":"team"}"#, "the only one is \"default\"");
     refused(
         r#"{"Name":"a","TaggedAddresses":{"wan":{"Adress":"b"}}}"#,
@@ -74,6 +69,20 @@ fn what_is_wrong_is_answered_in_one_line_of_text() {
     check(&desk, "GET", "/v1/nothing", "", 404, "no such path");
     assert_eq!(desk.get("/v1/agent/check/pass/service:web-1").field("allow"), Some("PUT"));
     assert_eq!(desk.send("DELETE", "/v1/agent/services", "").field("allow"), Some("GET, HEAD"));
+}
+
+#[test]
+fn a_registration_with_what_is_not_supported_or_too_much_says_which() {
+    let desk = open();
+    let refused = |body: &str, says: &str| {
+        let answer = desk.send("PUT", "/v1/agent/service/register", body);
+        assert!(answer.status() == 400 && answer.text().contains(says), "{body}: {}", answer.text());
+    };
+    refused(r#"{"Name":"a","Proxy":[1]}"#, "Proxy is not supported: Forebay is no service mesh");
+    refused(r#"{"Name":"a","Ports":[{"Name":"http","Port":80}]}"#, "register each port as an instance");
+    refused(r#"{"Name":"a","TaggedAddresses":{"":{"Address":"b"}}}"#, "has an address without a tag");
+    let tags = format!("{{\"Name\":\"a\",\"Tags\":{:?}}}", ["t"; 129]);
+    refused(&tags, "Tags has more than 128; correct it and register again");
 }
 
 #[test]

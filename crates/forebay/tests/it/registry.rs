@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use forebay_testkit::{Load, PATIENCE, TestRoot, Upstream, Wire};
+use forebay_testkit::{Load, PATIENCE, Upstream, Wire};
 
 use super::Scratch;
 
 /// A process that serves, killed with the value.
-struct Serving {
+pub(super) struct Serving {
     process: Child,
     /// Its access log, until somebody reads it.
     log: Option<ChildStdout>,
@@ -72,7 +72,7 @@ impl Serving {
     }
 
     /// A process whose system trusts the roots of this file alone, or what it does trust.
-    fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
+    pub(super) fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
         let admin = free();
         scratch.write(
             "forebay.toml",
@@ -120,7 +120,7 @@ impl Serving {
     }
 
     /// Registers a service with one check, and waits for what the check says: the list of its checks.
-    fn checked(&self, service: &str, check: &str) -> String {
+    pub(super) fn checked(&self, service: &str, check: &str) -> String {
         let body = format!(r#"{{"Name":"{service}","Check":{check}}}"#);
         let put = "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost";
         let (status, text) =
@@ -186,7 +186,7 @@ pub(super) fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     (answer.status(), answer.text())
 }
 
-fn service() -> Upstream {
+pub(super) fn service() -> Upstream {
     Upstream::start(|connection| {
         loop {
             connection.request()?;
@@ -237,72 +237,6 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
     let Some(first) = retried.first() else { panic!("nothing was sent to the instance that died") };
     let late = retried.iter().filter(|ended| **ended > *first + CHECKED_EVERY).count();
     assert_eq!(late, 0, "of {} requests that met the dead instance", retried.len());
-}
-
-#[test]
-fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to() {
-    let scratch = Scratch::new("registry-tls");
-    let (trusted, strange, itself) = (TestRoot::new(), TestRoot::new(), TestRoot::signing_itself());
-    let roots = scratch.path().join("roots.pem");
-    std::fs::write(&roots, [trusted.root_pem(), itself.root_pem()].concat()).unwrap();
-    let serving = Serving::trusting(&scratch, Some(&roots));
-    let answering = |root| {
-        Upstream::start_tls(root, |connection| {
-            connection.request()?;
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-        })
-    };
-    let (good, bad, plain) = (answering(trusted), answering(strange), service());
-    let itself = answering(itself);
-    // The certificates are for localhost, and for no address.
-    for (service, place, more, status, words) in [
-        ("right", ("localhost", &good), "", "passing", ": 200 Output: ok"),
-        (
-            "unknown-root",
-            ("localhost", &bad),
-            "",
-            "critical",
-            "failed: the server's certificate is signed by nobody",
-        ),
-        ("signs-itself", ("localhost", &itself), "", "critical", "make it with basicConstraints=CA:FALSE"),
-        ("other-name", ("127.0.0.1", &good), "", "critical", "TLS handshake failed"),
-        ("named", ("127.0.0.1", &good), r#","TLSServerName":"localhost""#, "passing", ": 200 Output: ok"),
-        (
-            "misnamed",
-            ("localhost", &good),
-            r#","TLSServerName":"a.example""#,
-            "critical",
-            "TLS handshake failed",
-        ),
-        ("skipped", ("127.0.0.1", &bad), r#","TLSSkipVerify":true"#, "passing", ": 200 Output: ok"),
-        ("no-tls", ("127.0.0.1", &plain), r#","TLSSkipVerify":true"#, "critical", "TLS handshake failed"),
-    ] {
-        let (host, upstream) = place;
-        let port = upstream.address().port();
-        let check = format!(r#"{{"HTTP":"https://{host}:{port}/healthz","Interval":"30s"{more}}}"#);
-        let found = serving.checked(service, &check);
-        let status = format!(r#""Status":"{status}""#);
-        assert!(found.contains(words) && found.contains(&status), "{service}: {found}");
-    }
-}
-
-#[test]
-fn roots_that_are_installed_late_count_without_a_restart() {
-    let scratch = Scratch::new("registry-roots");
-    let (trusted, roots) = (TestRoot::new(), scratch.path().join("roots.pem"));
-    let serving = Serving::trusting(&scratch, Some(&roots));
-    let pem = trusted.root_pem().to_owned();
-    let upstream = Upstream::start_tls(trusted, |connection| {
-        connection.request()?;
-        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-    });
-    let url = format!("https://localhost:{}/", upstream.address().port());
-    let check = format!(r#"{{"HTTP":"{url}","Interval":"30s"}}"#);
-    let early = serving.checked("early", &check);
-    assert!(early.contains("no trusted root certificate was found"), "{early}");
-    std::fs::write(&roots, pem).unwrap();
-    let late = serving.checked("late", &check);
-    assert!(late.contains(": 200 Output: ok"), "{late}");
 }
 
 #[test]
