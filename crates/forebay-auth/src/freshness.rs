@@ -100,6 +100,11 @@ impl Freshness {
         if is_open { self.usable_until() } else { Moment::NEVER }
     }
 
+    /// Whether one is under way.
+    pub fn is_running(&self) -> bool {
+        self.is_running
+    }
+
     /// Somebody misses a key. Whether a fetch that could bring it runs, or begins now; if not, one will come in time.
     pub fn want(&mut self, now: Moment) -> bool {
         if self.is_running {

@@ -134,30 +134,7 @@ async fn try_on(
     note: &mut Note,
     started: Moment,
 ) -> Outcome {
-    if let Some(authority) = &upstream.endpoint.endpoint.authority {
-        request.head.fields_mut().set("host", authority.as_bytes());
-    } else if request.head.fields().get(Name::Host).is_none() {
-        // From an HTTP/1.0 client; what goes out is HTTP/1.1.
-        let address = upstream.endpoint.endpoint.address.to_string();
-        request.head.fields_mut().append("host", address.as_bytes());
-    }
-    let delimit = match errand.hop.upgrade {
-        Some(_) => Delimit::Close,
-        None => delimit_request(request.head.method(), request.framing),
-    };
-    let until = errand.service.retry.attempt_deadline(started, errand.deadline);
-    tell_next_hop(errand, request.head.fields_mut(), until, started, note.number);
-    let upgrade = errand.hop.upgrade.as_deref();
-    errand.sending();
-    connection.start_request(&request.head, delimit, upgrade);
-    let mut sending = Sending {
-        replayed: 0,
-        // A client that has begun to send its body is not waiting any more.
-        awaits_continue: (errand.hop.expects_continue && replay.taken() == 0)
-            .then(|| started + CONTINUE_TIME),
-        is_done: false,
-        until,
-    };
+    let mut sending = start(errand, &mut connection, upstream, request, replay, note.number, started);
     let mut interim = 0;
     loop {
         let event =
@@ -195,18 +172,51 @@ async fn try_on(
                 }
             }
             Event::TimedOut => {
-                return Outcome::Failed(Ending::TimedOut, timeout_problem(errand, until, request.received));
+                return Outcome::Failed(
+                    Ending::TimedOut,
+                    timeout_problem(errand, sending.until, request.received),
+                );
             }
             Event::Broken(error) => return broken(errand, &connection, &error),
-            Event::ClientBroken(ReadError::Malformed(malformed)) => {
-                return Outcome::Refused(Problem::malformed(malformed));
-            }
-            Event::ClientBroken(ReadError::TooLarge) => {
-                return Outcome::Refused(body_too_large(errand.route.body_bytes_max));
-            }
-            Event::ClientBroken(_) => return Outcome::ClientGone,
+            Event::ClientBroken(error) => return client_broken(errand, error),
             Event::ClientStalled => return Outcome::Refused(Problem::body_timeout()),
         }
+    }
+}
+
+/// Writes the head for this endpoint; nothing is sent before the first flush.
+fn start(
+    errand: &Errand<'_>,
+    connection: &mut Connection,
+    upstream: &Upstream,
+    request: &mut Request<'_>,
+    replay: &Replay,
+    number: u32,
+    started: Moment,
+) -> Sending {
+    if let Some(authority) = &upstream.endpoint.endpoint.authority {
+        request.head.fields_mut().set("host", authority.as_bytes());
+    } else if request.head.fields().get(Name::Host).is_none() {
+        // From an HTTP/1.0 client; what goes out is HTTP/1.1.
+        let address = upstream.endpoint.endpoint.address.to_string();
+        request.head.fields_mut().append("host", address.as_bytes());
+    }
+    let delimit = match errand.hop.upgrade {
+        Some(_) => Delimit::Close,
+        None => delimit_request(request.head.method(), request.framing),
+    };
+    let until = errand.service.retry.attempt_deadline(started, errand.deadline);
+    tell_next_hop(errand, request.head.fields_mut(), until, started, number);
+    let upgrade = errand.hop.upgrade.as_deref();
+    errand.sending();
+    connection.start_request(&request.head, delimit, upgrade);
+    Sending {
+        replayed: 0,
+        // A client that has begun to send its body is not waiting any more.
+        awaits_continue: (errand.hop.expects_continue && replay.taken() == 0)
+            .then(|| started + CONTINUE_TIME),
+        is_done: false,
+        until,
     }
 }
 
@@ -309,6 +319,14 @@ fn delimit_request(method: Method, framing: Framing) -> Delimit {
         Framing::None => Delimit::None,
         Framing::Length(length) => Delimit::Length(length),
         Framing::Chunked | Framing::UntilClose => Delimit::Chunked,
+    }
+}
+
+fn client_broken(errand: &Errand<'_>, error: ReadError) -> Outcome {
+    match error {
+        ReadError::Malformed(malformed) => Outcome::Refused(Problem::malformed(malformed)),
+        ReadError::TooLarge => Outcome::Refused(body_too_large(errand.route.body_bytes_max)),
+        _ => Outcome::ClientGone,
     }
 }
 

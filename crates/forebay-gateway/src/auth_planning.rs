@@ -11,7 +11,7 @@ use forebay_http::tls;
 use forebay_retry::CountedBy;
 
 use crate::plan::AuthPolicy;
-use crate::planning::{PlanError, ReadFile, Sections, place_in, read_pem, tls_error};
+use crate::planning::{PlanError, ReadFile, Sections, place_in, trusting};
 use crate::settings::{GatewaySettings, RouteSettings};
 
 /// What a route writes that lets everybody in, where a default says otherwise.
@@ -77,9 +77,7 @@ fn client_tls(
         return Ok(None);
     }
     let config = match &jwt.roots {
-        Some(path) => {
-            tls::client_config(Some(&read_pem(path, read)?)).map_err(|error| tls_error(&error, path))
-        }
+        Some(file) => trusting(file, read),
         None => tls::client_config(None).map_err(|error| PlanError {
             origin: Some(*origin),
             problem: error.to_string(),

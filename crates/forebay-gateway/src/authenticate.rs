@@ -16,11 +16,15 @@ use forebay_http::server::Request;
 use crate::core::Core;
 use crate::generation::CoreGeneration;
 use crate::plan::AuthPolicy;
+use crate::sources::Wanted;
 use crate::subrequest::{self, Unanswered};
 use crate::visit::Visit;
 
 /// How long a request waits for keys that are being fetched: longer than an issuer takes, shorter than clients wait.
 const KEYS_TIME: Duration = Duration::from_secs(3);
+/// Looks at keys that a request may need: those that came while it asked, those of a fetch that was under way, which may
+/// bring what was there before, and those of one that it had begun.
+const LOOKS_MAX: usize = 3;
 /// How long a request waits for its password to be checked.
 const PASSWORD_TIME: Duration = Duration::from_secs(5);
 
@@ -111,16 +115,28 @@ impl Asking<'_> {
             true => Refusal::SourceDown,
             false => Policy::without_keys(material),
         };
-        let fetched = live.want(self.core.now()).map(|fetched| fetched.wait());
-        let Some(fetched) = fetched else { return Err(without(self.material().as_deref())) };
-        let ended = request.timer.within(self.core.now() + KEYS_TIME, fetched).await;
-        let material = self.material();
-        match self.decide(request, material.as_deref()) {
-            Verdict::Allow(identity) => Ok(identity),
-            Verdict::Refuse(refusal) => Err(refusal),
-            Verdict::Ask(_) if ended.is_none() => Err(Refusal::SourceDown),
-            Verdict::Ask(_) => Err(without(material.as_deref())),
+        let until = self.core.now() + KEYS_TIME;
+        for _ in 0..LOOKS_MAX {
+            let seen = self.generation.material_version(self.place);
+            let (fetched, is_last) = match live.want(seen, self.core.now()) {
+                Wanted::Newer => (None, false),
+                Wanted::Running(fetched) => (Some(fetched), false),
+                Wanted::Begins(fetched) => (Some(fetched), true),
+                Wanted::Nothing => break,
+            };
+            let is_in_time = match fetched {
+                Some(fetched) => request.timer.within(until, fetched.wait()).await.is_some(),
+                None => true,
+            };
+            match self.decide(request, self.material().as_deref()) {
+                Verdict::Allow(identity) => return Ok(identity),
+                Verdict::Refuse(refusal) => return Err(refusal),
+                Verdict::Ask(_) if !is_in_time => return Err(Refusal::SourceDown),
+                Verdict::Ask(_) if is_last => break,
+                Verdict::Ask(_) => {}
+            }
         }
+        Err(without(self.material().as_deref()))
     }
 
     /// Checks a password on a thread of its own, unless it was right a moment ago, on whichever core. A wrong one costs a

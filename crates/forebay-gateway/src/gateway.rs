@@ -302,8 +302,7 @@ fn generation(
 ) -> Generation {
     let definitions: Definitions =
         plan.services.iter().map(|service| (service.name.clone(), service.definition.clone())).collect();
-    let tls = plan.services.iter().filter_map(|service| Some((service.name.clone(), service.tls.clone()?)));
-    surroundings.probe_tls.set(tls.collect());
+    surroundings.probe_tls.set(&plan);
     surroundings.discovery.apply(definitions);
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     kept.retain(&plan);

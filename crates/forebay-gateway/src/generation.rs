@@ -231,6 +231,11 @@ impl CoreGeneration {
         held.material.clone().filter(|_| now < held.until)
     }
 
+    /// Of which version the material was that [`material`](CoreGeneration::material) gave last.
+    pub(crate) fn material_version(&self, place: usize) -> u64 {
+        self.held[place].borrow().version
+    }
+
     /// The latest endpoints of a service: one atomic load and a comparison unless they changed.
     pub(crate) fn upstreams(&self, service: usize, now: Moment, rng: &mut fastrand::Rng) -> Rc<Upstreams> {
         let shared = &self.shared.services[service];

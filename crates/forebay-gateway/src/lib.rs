@@ -8,6 +8,7 @@ mod affinity;
 mod attempt;
 mod auth_planning;
 mod authenticate;
+mod check_request;
 mod core;
 mod cors;
 mod fetch_keys;

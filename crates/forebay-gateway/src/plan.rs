@@ -37,6 +37,8 @@ pub struct Plan {
     pub cors_default: Option<usize>,
     /// In the order of their names; routes name them by place.
     pub auth: Vec<AuthPolicy>,
+    /// How TLS is spoken to what the checks of registered instances name, where that is configured.
+    pub checks_tls: Option<Arc<rustls::ClientConfig>>,
     pub(crate) identity_fields: IdentityFields,
     router: Router,
 }
@@ -60,6 +62,8 @@ pub struct Parts {
     pub cors_default: Option<usize>,
     /// In the order of their names.
     pub auth: Vec<AuthPolicy>,
+    /// Of checks of registered instances.
+    pub checks_tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// What pages of other origins may do.
@@ -218,7 +222,17 @@ fn local_route_name(service: &str) -> String {
 impl Plan {
     /// Puts checked parts together. The one thing that can still be wrong is a pair of routes.
     pub fn new(parts: Parts) -> Result<Plan, Vec<Ambiguous>> {
-        let Parts { limits, tls, trusted_proxies, mut routes, services, cors, cors_default, auth } = parts;
+        let Parts {
+            limits,
+            tls,
+            trusted_proxies,
+            mut routes,
+            services,
+            cors,
+            cors_default,
+            auth,
+            checks_tls,
+        } = parts;
         let patterns: Vec<Pattern> = routes.iter().map(|route| route.pattern.clone()).collect();
         let router = Router::new(&patterns)?;
         let local = services.iter().enumerate();
@@ -249,6 +263,7 @@ impl Plan {
             cors,
             cors_default,
             auth,
+            checks_tls,
             identity_fields,
             router,
         })

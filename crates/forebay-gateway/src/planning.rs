@@ -9,6 +9,7 @@ use forebay_config::{FilePath, Name, Origin, Spanned};
 use forebay_cors::CorsSettings;
 use forebay_http::parse::HeadLimits;
 use forebay_http::tls::{self, TlsError};
+use forebay_registry::RegistrySettings;
 use forebay_retry::{BreakerTable, ConcurrencySettings, HedgeSettings, RateLimitSettings};
 use thiserror::Error;
 
@@ -45,11 +46,13 @@ pub struct Sections<'s> {
     pub cors: &'s BTreeMap<Name, CorsSettings>,
     /// `[auth.NAME]`
     pub auth: &'s BTreeMap<Name, AuthSettings>,
+    /// `[registry]`
+    pub registry: Option<&'s RegistrySettings>,
 }
 
 /// The plan of a checked configuration. Certificates are read through `read`.
 pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<PlanError>> {
-    let Sections { gateway, services, routes, cors, auth } = *sections;
+    let Sections { gateway, services, routes, cors, auth, registry } = *sections;
     let mut errors = Vec::new();
     let tls =
         gateway.tls.as_ref().and_then(|tls| server_tls(tls, read).map_err(|error| errors.push(error)).ok());
@@ -61,6 +64,8 @@ pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<Pla
         auth_planning::auth(name, settings, sections, read).map_err(|error| errors.push(error)).ok()
     });
     let policies = policies.collect();
+    let roots = registry.and_then(|registry| registry.checks.roots.as_ref());
+    let checks_tls = roots.and_then(|file| trusting(file, read).map_err(|error| errors.push(error)).ok());
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -73,6 +78,7 @@ pub fn plan(sections: &Sections<'_>, read: ReadFile<'_>) -> Result<Plan, Vec<Pla
         cors: cors.iter().map(|(name, settings)| CorsPolicy::new(name.as_str(), settings)).collect(),
         cors_default: gateway.cors.as_ref().and_then(|name| place_in(cors, name)),
         auth: policies,
+        checks_tls,
     };
     Plan::new(parts).map_err(|conflicts| {
         let error = |conflict: Ambiguous| PlanError {
@@ -159,7 +165,7 @@ fn route(settings: &RouteSettings, sections: &Sections<'_>) -> Option<Route> {
     })
 }
 
-pub(crate) fn read_pem(path: &Spanned<FilePath>, read: ReadFile<'_>) -> Result<Vec<u8>, PlanError> {
+fn read_pem(path: &Spanned<FilePath>, read: ReadFile<'_>) -> Result<Vec<u8>, PlanError> {
     read(&path.value).map_err(|error| PlanError {
         origin: Some(path.origin),
         problem: format!("{} cannot be read: {error}", path.value.display()),
@@ -180,9 +186,7 @@ fn client_tls(
     read: ReadFile<'_>,
 ) -> Result<Arc<rustls::ClientConfig>, PlanError> {
     match &settings.tls.roots {
-        Some(path) => {
-            tls::client_config(Some(&read_pem(path, read)?)).map_err(|error| tls_error(&error, path))
-        }
+        Some(file) => trusting(file, read),
         None => tls::client_config(None).map_err(|error| PlanError {
             origin: None,
             problem: error.to_string(),
@@ -192,7 +196,15 @@ fn client_tls(
     }
 }
 
-pub(crate) fn tls_error(error: &TlsError, file: &Spanned<FilePath>) -> PlanError {
+/// TLS towards those whose certificate comes from one of these roots.
+pub(crate) fn trusting(
+    roots: &Spanned<FilePath>,
+    read: ReadFile<'_>,
+) -> Result<Arc<rustls::ClientConfig>, PlanError> {
+    tls::client_config(Some(&read_pem(roots, read)?)).map_err(|error| tls_error(&error, roots))
+}
+
+fn tls_error(error: &TlsError, file: &Spanned<FilePath>) -> PlanError {
     PlanError {
         origin: Some(file.origin),
         problem: format!("{}: {error}", file.value.display()),

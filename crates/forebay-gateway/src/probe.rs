@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use forebay_discovery::{CheckKind, Endpoint, HealthCheck, Probe, ProbeFailure};
@@ -13,23 +13,43 @@ use forebay_http::{RequestHead, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::plan::{Plan, Service};
+
 /// Health pages are small; a probe reads no more of them.
 const PAGE_BYTES_MAX: usize = 64 * 1024;
 
-/// How TLS is spoken to the endpoints of each service; replaced by every reload.
+/// How TLS is spoken to those who are probed; replaced by every reload.
 #[derive(Clone, Debug, Default)]
-pub struct ProbeTls(Arc<Mutex<BTreeMap<Arc<str>, Arc<ClientConfig>>>>);
+pub struct ProbeTls(Arc<Mutex<Configs>>);
+
+#[derive(Debug, Default)]
+struct Configs {
+    /// To the endpoints of each service.
+    services: BTreeMap<Arc<str>, Arc<ClientConfig>>,
+    /// To what the checks of registered instances name, where that is configured.
+    checks: Option<Arc<ClientConfig>>,
+}
 
 impl ProbeTls {
-    /// Replaces all.
-    pub fn set(&self, configs: BTreeMap<Arc<str>, Arc<ClientConfig>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = configs;
+    /// Replaces all by what a plan says.
+    pub fn set(&self, plan: &Plan) {
+        let of = |service: &Service| Some((service.name.clone(), service.tls.clone()?));
+        let services = plan.services.iter().filter_map(of).collect();
+        *self.lock() = Configs { services, checks: plan.checks_tls.clone() };
+    }
+
+    pub(crate) fn checks(&self) -> Option<Arc<ClientConfig>> {
+        self.lock().checks.clone()
     }
 
     fn target(&self, endpoint: &Endpoint) -> Option<TlsTarget> {
         let name = ServerName::try_from(endpoint.tls.as_ref()?.to_string()).ok()?;
-        let config = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint.service)?.clone();
+        let config = self.lock().services.get(&endpoint.service)?.clone();
         Some(TlsTarget { config, name })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Configs> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

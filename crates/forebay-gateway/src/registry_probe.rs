@@ -1,23 +1,25 @@
 //! Asks instances how they are, as their HTTP and TCP checks say, over Forebay's own HTTP client on the control runtime.
-//! Follows no redirect, and takes no certificate that the system does not trust but for checks that say so.
+//! Where a redirect leads, and how far, is [`crate::check_request`]'s to say. Takes no certificate that neither the
+//! configuration nor the system trusts but for checks that say so.
 
 use std::cell::OnceCell;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use forebay_clock::Moment;
 use forebay_discovery::{HostName, Place, Resolve};
 use forebay_http::client::{ConnectError, Connection, FetchError, TlsTarget, fetch};
 use forebay_http::parse::HeadLimits;
 use forebay_http::timer::{Sweeper, Timer};
 use forebay_http::tls::client_config;
-use forebay_http::{RequestHead, Scheme};
+use forebay_http::{ResponseHead, Scheme};
 use forebay_registry::{CheckKind, HttpCheck, ProbeAnswer, ProbeOrder, RegistryProbe, Status, TcpCheck};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use crate::check_request::{CheckRequest, host_and_port};
+use crate::probe::ProbeTls;
 use crate::unverified::unverified_config;
 
 /// Pages of checks are small, and people want to read why one failed; a probe reads no more of them.
@@ -29,52 +31,66 @@ const WORDS_BYTES_MAX: usize = 1024;
 pub struct RegistryProber<'r, R> {
     sweeper: Sweeper,
     resolver: &'r R,
-    /// Read when the first check asks for TLS.
-    tls: OnceCell<Arc<ClientConfig>>,
+    /// What the configuration names, and may name otherwise after a reload.
+    configured: ProbeTls,
+    /// The system's roots, read when the first check needs them.
+    system: OnceCell<Arc<ClientConfig>>,
     /// For checks that take any certificate.
     unverified: OnceCell<Arc<ClientConfig>>,
 }
 
 impl<'r, R: Resolve> RegistryProber<'r, R> {
     /// On the thread whose `sweeper` this is; names are looked up by `resolver`.
-    pub fn new(sweeper: Sweeper, resolver: &'r R) -> RegistryProber<'r, R> {
-        RegistryProber { sweeper, resolver, tls: OnceCell::new(), unverified: OnceCell::new() }
+    pub fn new(sweeper: Sweeper, resolver: &'r R, configured: ProbeTls) -> RegistryProber<'r, R> {
+        let (system, unverified) = (OnceCell::new(), OnceCell::new());
+        RegistryProber { sweeper, resolver, configured, system, unverified }
     }
 
+    /// Asks, and asks again where an answer redirects to, all within the check's time.
     async fn ask(&self, check: &HttpCheck) -> Result<ProbeAnswer, String> {
         let timer = self.sweeper.timer();
         let until = timer.now() + check.timeout;
-        let (scheme, authority, target) = parts(&check.url).ok_or("the URL cannot be read")?;
-        let (host, port) = host_and_port(authority, scheme).ok_or("the URL names no host")?;
-        let tls = match scheme {
+        let mut request = CheckRequest::first(check)?;
+        // Bounded: no request leads to more than nine others.
+        loop {
+            let said = async {
+                let (head, page) = self.send(check, &request, &timer, until).await?;
+                let next = request.after(&head)?;
+                Ok((head, page, next))
+            };
+            let (head, page, next) = said.await.map_err(|why: String| match request.redirected() {
+                Some(place) => format!("redirected to {place}: {why}"),
+                None => why,
+            })?;
+            match next {
+                Some(next) => request = next,
+                None => return Ok(answer(check, &request, head.status(), &page)),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        check: &HttpCheck,
+        request: &CheckRequest<'_>,
+        timer: &Timer,
+        until: Moment,
+    ) -> Result<(ResponseHead, Vec<u8>), String> {
+        let (host, port) = request.url.host_and_port().ok_or("the URL names no host")?;
+        let tls = match request.url.scheme {
             Scheme::Http => None,
             Scheme::Https => Some(self.tls_target(check, host)?),
         };
         let address = self.address(host, port).await?;
-        let head = request(check, scheme, authority, &target);
-        let body = Bytes::copy_from_slice(check.body.as_bytes());
-        let fetched = fetch(address, tls.as_ref(), &head, body, PAGE_BYTES_MAX, &timer, until).await;
-        let (head, page) = match fetched {
-            Ok(answer) => answer,
+        let (head, body) = (request.head(), request.body());
+        match fetch(address, tls.as_ref(), &head, body, PAGE_BYTES_MAX, timer, until).await {
+            Ok(answer) => Ok(answer),
             // The status says it all, however long the page is.
-            Err(FetchError::TooLarge { head, begun }) => (*head, begun),
-            Err(FetchError::Connect(error)) => return Err(words(error, check.timeout)),
-            Err(FetchError::TimedOut) => return Err(ProbeAnswer::timed_out(check.timeout).output.into()),
-            Err(error) => return Err(format!("no valid response: {error}")),
-        };
-        let status = match head.status() {
-            200..=299 => Status::Passing,
-            429 => Status::Warning,
-            _ => Status::Critical,
-        };
-        let url = check.url.split(['?', '#']).next().unwrap_or_default();
-        let mut output = format!("HTTP {} {url}: {}", check.method, head.status());
-        let page = String::from_utf8_lossy(&page);
-        let page = page.trim();
-        if !page.is_empty() {
-            let _ = write!(output, " Output: {}", &page[..page.floor_char_boundary(WORDS_BYTES_MAX)]);
+            Err(FetchError::TooLarge { head, begun }) => Ok((*head, begun)),
+            Err(FetchError::Connect(error)) => Err(words(error, check.timeout)),
+            Err(FetchError::TimedOut) => Err(ProbeAnswer::timed_out(check.timeout).output.into()),
+            Err(error) => Err(format!("no valid response: {error}")),
         }
-        Ok(ProbeAnswer { status, output: output.into() })
     }
 
     async fn connect(&self, check: &TcpCheck) -> Result<ProbeAnswer, String> {
@@ -110,8 +126,10 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
     fn tls_target(&self, check: &HttpCheck, host: &str) -> Result<TlsTarget, String> {
         let config = if check.tls_skip_verify {
             made_once(&self.unverified, || unverified_config().map_err(|error| error.to_string()))?
+        } else if let Some(config) = self.configured.checks() {
+            config
         } else {
-            made_once(&self.tls, || client_config(None).map_err(|error| error.to_string()))?
+            made_once(&self.system, || client_config(None).map_err(|error| error.to_string()))?
         };
         let host = if check.tls_server_name.is_empty() { host } else { &check.tls_server_name };
         let name =
@@ -139,54 +157,24 @@ impl<R: Resolve> RegistryProbe for RegistryProber<'_, R> {
     }
 }
 
-/// Scheme, authority, and path with query; what follows a `#` is nobody's business but a browser's.
-fn parts(url: &str) -> Option<(Scheme, &str, String)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let scheme = if scheme.eq_ignore_ascii_case("https") { Scheme::Https } else { Scheme::Http };
-    let rest = rest.split('#').next().unwrap_or_default();
-    let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    Some((scheme, authority, target))
-}
-
-/// The host without brackets, and the port or the scheme's own.
-fn host_and_port(authority: &str, scheme: Scheme) -> Option<(&str, u16)> {
-    let port_of_scheme = if scheme == Scheme::Https { 443 } else { 80 };
-    if let Some(rest) = authority.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
-        return match rest.strip_prefix(':') {
-            Some(port) => Some((host, port.parse().ok()?)),
-            None => Some((host, port_of_scheme)),
-        };
+/// What the last answer of a probe amounts to.
+fn answer(check: &HttpCheck, request: &CheckRequest<'_>, status: u16, page: &[u8]) -> ProbeAnswer {
+    let url = check.url.split(['?', '#']).next().unwrap_or_default();
+    let mut output = format!("HTTP {} {url}: {status}", check.method);
+    if let Some(place) = request.redirected() {
+        let _ = write!(output, " (redirected to {place})");
     }
-    match authority.rsplit_once(':') {
-        Some((host, port)) => Some((host, port.parse().ok()?)),
-        None => Some((authority, port_of_scheme)),
+    let page = String::from_utf8_lossy(page);
+    let page = page.trim();
+    if !page.is_empty() {
+        let _ = write!(output, " Output: {}", &page[..page.floor_char_boundary(WORDS_BYTES_MAX)]);
     }
-}
-
-/// What a check sends; its own fields replace ours, and `Host` is one of them.
-fn request(check: &HttpCheck, scheme: Scheme, authority: &str, target: &str) -> RequestHead {
-    let field = |name: &str| check.header.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
-    let host = field("host").and_then(|(_, values)| values.first());
-    let mut head = RequestHead::new(&check.method, scheme, host.map_or(authority, |host| host), target);
-    for (name, value) in [("user-agent", "forebay-registry"), ("accept", "*/*")] {
-        if field(name).is_none() {
-            head.fields_mut().append(name, value.as_bytes());
-        }
-    }
-    // What frames the message is the codec's.
-    const FRAMING: [&str; 5] = ["host", "connection", "content-length", "transfer-encoding", "upgrade"];
-    for (name, values) in &check.header {
-        if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
-            continue;
-        }
-        for value in values {
-            head.fields_mut().append(&name.to_ascii_lowercase(), value.as_bytes());
-        }
-    }
-    head.fields_mut().append("connection", b"close");
-    head
+    let status = match status {
+        200..=299 => Status::Passing,
+        429 => Status::Warning,
+        _ => Status::Critical,
+    };
+    ProbeAnswer { status, output: output.into() }
 }
 
 fn words(error: ConnectError, timeout: std::time::Duration) -> String {
@@ -197,23 +185,5 @@ fn words(error: ConnectError, timeout: std::time::Duration) -> String {
         ConnectError::Tcp(error) => format!("cannot connect: {error}"),
         ConnectError::Tls(error) => format!("TLS handshake failed: {error}"),
         ConnectError::TimedOut => ProbeAnswer::timed_out(timeout).output.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_comes_apart_as_it_was_meant() {
-        #[track_caller]
-        fn check(url: &str, host: &str, port: u16, target: &str) {
-            let (scheme, authority, found) = parts(url).unwrap();
-            assert_eq!((host_and_port(authority, scheme), &*found), (Some((host, port)), target), "{url}");
-        }
-        check("http://127.0.0.1:9001/healthz?deep=1#top", "127.0.0.1", 9001, "/healthz?deep=1");
-        check("HTTPS://orders.internal", "orders.internal", 443, "/");
-        check("http://[::1]:80?x", "::1", 80, "/?x");
-        check("http://[::1]/", "::1", 80, "/");
     }
 }

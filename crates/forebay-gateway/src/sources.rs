@@ -95,6 +95,18 @@ pub(crate) struct Held {
     trouble: Option<Box<str>>,
 }
 
+/// What becomes of a wish for newer material.
+pub(crate) enum Wanted {
+    /// It is in force already.
+    Newer,
+    /// A fetch was under way, and may bring what was there before the wish.
+    Running(Fetched),
+    /// A fetch begins now.
+    Begins(Fetched),
+    /// None comes soon enough to wait for it.
+    Nothing,
+}
+
 /// A wait for a fetch.
 pub(crate) struct Fetched {
     ended: watch::Receiver<u64>,
@@ -147,17 +159,28 @@ impl LiveSource {
         lock(&self.freshness).is_failing()
     }
 
-    /// Asks for newer material: a way to wait for it, if a fetch runs or begins now.
-    pub(crate) fn want(&self, now: Moment) -> Option<Fetched> {
+    /// Asks for newer material than that of version `seen`.
+    pub(crate) fn want(&self, seen: u64, now: Moment) -> Wanted {
+        // What is under this lock is one: a fetch either has not ended, or its material is in force.
+        let mut freshness = lock(&self.freshness);
+        if self.version() != seen {
+            return Wanted::Newer;
+        }
         let ended = self.ended.subscribe();
-        let comes = lock(&self.freshness).want(now);
+        let (is_running, comes) = (freshness.is_running(), freshness.want(now));
+        drop(freshness);
         // In any case: there may be a time from which on it is due.
         self.sooner.notify_one();
         let fetched = Fetched { ended, waiting: self.waiting.clone() };
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
-        (comes && ahead < WAITING_MAX).then_some(fetched)
+        match comes && ahead < WAITING_MAX {
+            true if is_running => Wanted::Running(fetched),
+            true => Wanted::Begins(fetched),
+            false => Wanted::Nothing,
+        }
     }
 
+    /// What came is in force, and who waits for it is told, at once.
     fn succeed(&self, material: Arc<Material>, text: Option<Digest>, now: Moment) {
         let mut freshness = lock(&self.freshness);
         freshness.succeeded(now);
@@ -166,6 +189,14 @@ impl LiveSource {
         let until = freshness.usable_until();
         *held = Held { version, material: Some(material), until, text, trouble: None };
         self.version.store(version, Ordering::Release);
+        self.ended.send_modify(|ended| *ended += 1);
+    }
+
+    /// Nothing came, and who waits for it is told, at once.
+    fn fail(&self, now: Moment) {
+        let mut freshness = lock(&self.freshness);
+        freshness.failed(now);
+        self.ended.send_modify(|ended| *ended += 1);
     }
 
     fn report(&self, policy: &Arc<str>, now: Moment) -> SourceReport {
@@ -209,29 +240,33 @@ impl LiveSource {
         match read {
             Ok((material, text, is_new)) => {
                 let had_trouble = lock(&self.held).trouble.is_some();
-                self.succeed(material, text, now);
                 self.fetched.fetch_add(1, Ordering::Relaxed);
+                self.succeed(material, text, now);
                 if is_new || had_trouble {
                     tracing::info!(policy = &*policy.name, from = %name.display(), "callers are known by this now");
                 }
             }
             Err(trouble) => {
-                lock(&self.freshness).failed(now);
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                let mut held = lock(&self.held);
-                if held.trouble.as_deref() != Some(&*trouble) {
-                    tracing::warn!(
-                        policy = &*policy.name,
-                        from = %name.display(),
-                        error = trouble,
-                        has_last_good = held.material.is_some(),
-                        "what callers are known by could not be read; the last good one counts as long as it may"
-                    );
-                    held.trouble = Some(trouble.into());
-                }
+                self.tell_trouble(policy, name, trouble);
+                self.fail(now);
             }
         }
-        self.ended.send_modify(|ended| *ended += 1);
+    }
+
+    /// Says why nothing came, once for the same reason.
+    fn tell_trouble(&self, policy: &Policy, name: &Path, trouble: String) {
+        let mut held = lock(&self.held);
+        if held.trouble.as_deref() != Some(&*trouble) {
+            tracing::warn!(
+                policy = &*policy.name,
+                from = %name.display(),
+                error = trouble,
+                has_last_good = held.material.is_some(),
+                "what callers are known by could not be read; the last good one counts as long as it may"
+            );
+            held.trouble = Some(trouble.into());
+        }
     }
 }
 

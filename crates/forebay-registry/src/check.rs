@@ -55,7 +55,7 @@ pub enum CheckKind {
     Tcp(TcpCheck),
 }
 
-/// Asked over HTTP: 2xx is passing, 429 warning, anything else critical.
+/// Asked over HTTP: 2xx is passing, 429 warning, anything else critical; what redirects is asked where it leads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpCheck {
     /// `http://` or `https://`.
@@ -70,6 +70,8 @@ pub struct HttpCheck {
     pub interval: Duration,
     /// How long a probe may take.
     pub timeout: Duration,
+    /// Whether an answer of 3xx leads to the next request; otherwise it is the answer, and critical.
+    pub follows_redirects: bool,
     /// Whether a certificate that cannot be verified is taken all the same.
     pub tls_skip_verify: bool,
     /// The name that the certificate has to have, and that is asked for; empty for the URL's host.
@@ -108,6 +110,40 @@ pub struct CheckSpec {
     pub failures_before_warning: u16,
     /// Failures in a row that make it critical; 0 and 1 mean the first.
     pub failures_before_critical: u16,
+}
+
+impl CheckSpec {
+    /// A check of which nothing is said but how it finds out: critical until it has, and every result counts.
+    pub fn new(kind: CheckKind) -> CheckSpec {
+        CheckSpec {
+            id: None,
+            name: "".into(),
+            notes: "".into(),
+            kind,
+            status: Status::Critical,
+            deregister_after: None,
+            successes_before_passing: 0,
+            failures_before_warning: 0,
+            failures_before_critical: 0,
+        }
+    }
+}
+
+impl HttpCheck {
+    /// A GET that sends nothing along, follows redirects and verifies certificates.
+    pub fn get(url: &str, interval: Duration, timeout: Duration) -> HttpCheck {
+        HttpCheck {
+            url: url.into(),
+            method: "GET".into(),
+            header: BTreeMap::new(),
+            body: "".into(),
+            interval,
+            timeout,
+            follows_redirects: true,
+            tls_skip_verify: false,
+            tls_server_name: "".into(),
+        }
+    }
 }
 
 /// A check at work.
@@ -164,6 +200,7 @@ impl fmt::Debug for HttpCheck {
             .field("header", &names)
             .field("interval", &self.interval)
             .field("timeout", &self.timeout)
+            .field("follows_redirects", &self.follows_redirects)
             .field("tls_skip_verify", &self.tls_skip_verify)
             .field("tls_server_name", &self.tls_server_name)
             .finish_non_exhaustive()

@@ -322,17 +322,7 @@ mod tests {
     }
 
     fn check(kind: CheckKind) -> CheckSpec {
-        CheckSpec {
-            id: None,
-            name: "".into(),
-            notes: "".into(),
-            kind,
-            status: Status::Passing,
-            deregister_after: None,
-            successes_before_passing: 0,
-            failures_before_warning: 0,
-            failures_before_critical: 0,
-        }
+        CheckSpec { status: Status::Passing, ..CheckSpec::new(kind) }
     }
 
     fn soon(handle: &Handle) -> Moment {

@@ -59,7 +59,7 @@ pub use registry::{Effects, Registry};
 pub use reporting::WORDS_EVERY;
 pub use serve::{CONNECTIONS_MAX, RegistryHttp, serve_http};
 pub use services::Member;
-pub use settings::RegistrySettings;
+pub use settings::{CheckSettings, RegistrySettings};
 pub use sharing::{NODE_LEASE, RENEW_EVERY};
 pub use sqlite::{SQLITE_SCHEMA, Stored, load};
 pub use standing::{StoreReport, Trouble};

@@ -216,6 +216,7 @@ fn write_kind(kind: &CheckKind, reader: Reader) -> Value {
                 "body": if is_own { &*http.body } else { "" },
                 "interval_ms": milliseconds(http.interval),
                 "timeout_ms": milliseconds(http.timeout),
+                "follows_redirects": http.follows_redirects,
                 "tls_skip_verify": http.tls_skip_verify,
                 "tls_server_name": http.tls_server_name,
             })
@@ -245,8 +246,9 @@ fn read_kind(value: &Value) -> Option<CheckKind> {
         body: str_of(value, "body")?.into(),
         interval,
         timeout,
+        // Absent in what was written before there was one, as is the name below.
+        follows_redirects: value["follows_redirects"].as_bool().unwrap_or(true),
         tls_skip_verify: value["tls_skip_verify"].as_bool()?,
-        // Absent in what was written before there was one.
         tls_server_name: value["tls_server_name"].as_str().unwrap_or_default().into(),
     }))
 }
@@ -264,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_before_there_were_tagged_addresses_is_read() {
+    fn what_was_written_before_a_field_was_there_is_read() {
         let written = r#"{"service":"orders","address":"","port":9001,"tags":[],"meta":{},"weights":[1,1],
             "enable_tag_override":false,"declared":"ready","maintenance":null,"index":[7,8],"checks":[
             {"id":"c","name":"c","notes":"","kind":{"http":"https://127.0.0.1/","method":"GET","header":{},"body":"",
@@ -273,6 +275,6 @@ mod tests {
         let read = read_instance(&"web-1".into(), "orders-1", written).unwrap();
         assert_eq!(read.registration.tagged_addresses, BTreeMap::new());
         let CheckKind::Http(check) = &read.checks["c"].spec.kind else { panic!("it is asked over HTTP") };
-        assert_eq!(&*check.tls_server_name, "");
+        assert_eq!((&*check.tls_server_name, check.follows_redirects), ("", true));
     }
 }

@@ -4,37 +4,46 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use forebay_config::{Check, Settings};
+use forebay_config::{Check, FilePath, Settings, Spanned};
 
 /// Which instances of which services run where: Consul's HTTP API and DNS for those who ask. Runs when this section is
 /// there, or a service's endpoints say `registry`.
 #[derive(Clone, Debug, PartialEq, Eq, Settings)]
-#[settings(restart, check = RegistrySettings::check)]
+#[settings(check = RegistrySettings::check)]
 pub struct RegistrySettings {
     /// Where the registry's HTTP API is found, Consul's and Forebay's own. Loopback only; port 0 takes any free port.
-    #[setting(default = "127.0.0.1:8500")]
+    #[setting(default = "127.0.0.1:8500", restart)]
     pub listen: SocketAddr,
     /// Where questions in DNS are answered, by UDP and TCP: on loopback or in a private network; port 0 takes any free port.
-    #[setting(default = "127.0.0.1:8600")]
+    #[setting(default = "127.0.0.1:8600", restart)]
     pub dns: SocketAddr,
     /// Below which name: `orders.service.consul`.
-    #[setting(default = "consul", min_length = 1, max_length = 128)]
+    #[setting(default = "consul", min_length = 1, max_length = 128, restart)]
     pub domain: String,
     /// The datacenter's name, in names and answers. Every node of one store has the same.
-    #[setting(default = "dc1", min_length = 1, max_length = 63)]
+    #[setting(default = "dc1", min_length = 1, max_length = 63, restart)]
     pub datacenter: String,
     /// This node's name, unique among those that share a store. The machine's host name when not given.
-    #[setting(min_length = 1, max_length = 63)]
+    #[setting(min_length = 1, max_length = 63, restart)]
     pub node: Option<String>,
     /// This node's own address, as other machines reach it: where instances are that registered without one.
-    #[setting(default = "127.0.0.1")]
+    #[setting(default = "127.0.0.1", restart)]
     pub address: IpAddr,
     /// How long answers in DNS may be kept.
-    #[setting(default = "0s", max = "1h")]
+    #[setting(default = "0s", max = "1h", restart)]
     pub dns_ttl: Duration,
     /// Whether answers in DNS leave out instances with a check that warns, as Consul's `only_passing`.
-    #[setting(default = false)]
+    #[setting(default = false, restart)]
     pub dns_only_passing: bool,
+    /// How Forebay asks what the checks of instances name.
+    pub checks: CheckSettings,
+}
+
+/// How Forebay asks what the checks of instances name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Settings)]
+pub struct CheckSettings {
+    /// PEM file of trusted roots for `https://`, instead of the system's.
+    pub roots: Option<Spanned<FilePath>>,
 }
 
 impl Default for RegistrySettings {
@@ -49,6 +58,7 @@ impl Default for RegistrySettings {
             address: IpAddr::from([127, 0, 0, 1]),
             dns_ttl: Duration::ZERO,
             dns_only_passing: false,
+            checks: CheckSettings::default(),
         }
     }
 }

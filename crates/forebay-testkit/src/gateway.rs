@@ -298,6 +298,7 @@ fn planned(toml: &str, files: Files<'_>) -> Plan {
         routes: &root.route,
         cors: &root.cors,
         auth: &root.auth,
+        registry: None,
     };
     let planned = plan(&sections, &read);
     planned.unwrap_or_else(|errors| panic!("{errors:?}"))

@@ -245,17 +245,9 @@ mod tests {
         let mut weights = Weights::default();
         weights.passing += rng.u32(..3);
         let version = ("version".into(), format!("{}", rng.u8(..2)).into());
-        let check = CheckSpec {
-            id: None,
-            name: "".into(),
-            notes: "".into(),
-            kind: CheckKind::Ttl(std::time::Duration::from_secs(60)),
-            status: if rng.bool() { Status::Critical } else { Status::Passing },
-            deregister_after: None,
-            successes_before_passing: 0,
-            failures_before_warning: 0,
-            failures_before_critical: 0,
-        };
+        let lease = CheckKind::Ttl(std::time::Duration::from_secs(60));
+        let status = if rng.bool() { Status::Critical } else { Status::Passing };
+        let check = CheckSpec { status, ..CheckSpec::new(lease) };
         Registration {
             id: Some(format!("i-{}", rng.u8(..6)).into()),
             service: (*rng.choice(["orders", "Orders", "payments"]).unwrap()).into(),

@@ -99,7 +99,7 @@ pub(crate) async fn run(
         return Ok(());
     };
     let Registrar { handle, hand_over, changes, settings, http, dns: (udp, tcp), zone } = registrar;
-    let prober = RegistryProber::new(sweeper, resolver);
+    let prober = RegistryProber::new(sweeper, resolver, surroundings.probe_tls.clone());
     tracing::info!(
         node = handle.read(|registry| registry.me().name.to_string()),
         http = local(http.local_addr()),

@@ -87,6 +87,7 @@ impl Root {
             routes: &self.route,
             cors: &self.cors,
             auth: &self.auth,
+            registry: self.registry.as_ref(),
         }
     }
 

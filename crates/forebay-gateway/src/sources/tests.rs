@@ -127,3 +127,26 @@ fn whoever_fetches_wakes_up_when_keys_become_too_old() {
     assert_eq!(sources.due(at(55)).0.len(), 1, "it begins");
     assert_eq!(sources.due(at(56)).1, at(60), "and while it runs, the keys run out");
 }
+
+#[test]
+fn keys_that_came_while_somebody_asked_are_looked_at_before_others_are_fetched() {
+    let (policy, sources) = (policy(), Sources::default());
+    let live = Arc::new(LiveSource::new(&policy, sources.0.sooner.clone()));
+    let entry = Entry { policy: policy.clone(), tls: None, live: live.clone() };
+    lock(&sources.0.entries).insert(policy.name.clone(), entry);
+    let end = |text: Result<Vec<u8>, String>, second| live.end(&policy, Path::new("jwks"), text, at(second));
+    lock(&live.freshness).begin(at(0));
+    let Wanted::Running(first) = live.want(0, at(0)) else { panic!("a fetch is under way") };
+    end(Ok(Issuer::jwks(&[&Issuer::es256("1")]).into_bytes()), 0);
+    assert!(first.ended.has_changed().unwrap());
+    assert!(matches!(live.want(0, at(1)), Wanted::Newer), "whoever saw none has not seen these");
+    let (due, next) = sources.due(at(1));
+    assert_eq!((due.len(), next), (0, at(10)), "and has nothing fetched");
+    let Wanted::Begins(second) = live.want(1, at(2)) else { panic!("nothing was fetched for anybody yet") };
+    assert!(!second.ended.has_changed().unwrap(), "the end of the first is not waited for");
+    assert_eq!(sources.due(at(2)).0.len(), 1);
+    end(Err("connecting failed".to_owned()), 2);
+    assert!(second.ended.has_changed().unwrap());
+    assert!(matches!(live.want(1, at(2)), Wanted::Nothing), "a fetch that failed is not tried again at once");
+    assert_eq!(live.waiting.load(Ordering::Relaxed), 2, "who waits no more has left");
+}

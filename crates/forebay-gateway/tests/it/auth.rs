@@ -2,8 +2,10 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use forebay_testkit::{Issuer, Message, RunningGateway, Upstream, claims};
+use forebay_shutdown::Kind;
+use forebay_testkit::{Issuer, Message, PATIENCE, RunningGateway, Upstream, claims};
 use serde_json::json;
 
 use crate::cors::gone;
@@ -178,6 +180,40 @@ fn a_key_that_is_new_is_found_and_one_that_is_gone_is_not() {
         assert_eq!(refused.problem(), "credentials-invalid of client");
     }
     assert_eq!((fetched, publisher.upstream.connections()), (2, 2), "strangers cannot have keys fetched");
+}
+
+#[test]
+fn a_key_that_is_new_is_found_though_a_fetch_under_way_brings_those_of_before() {
+    let (upstream, old, new) = (ok(), Issuer::es256("old"), Issuer::rs256("new"));
+    let texts = [Issuer::jwks(&[&old]), Issuer::jwks(&[&new])];
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    let issuer = Upstream::start(move |connection| {
+        connection.request()?;
+        if connection.number == 0 {
+            // Until the test says so, or has failed.
+            let _ = waits.lock().expect("nobody panicked").recv();
+        }
+        let text = &texts[connection.number.min(1)];
+        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
+    });
+    let jwt = format!("jwt = {{ jwks = \"http://{}/jwks\", audience = 'shop' }}", issuer.address());
+    let gateway = RunningGateway::start(&protected(&upstream, &jwt, ""));
+    issuer.wait_for_requests(1);
+    let answer = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| get(&gateway, "/api/1", &bearer(&new.token(&claims("ada")))));
+        let arrived = || gateway.surroundings().shutdown.progress()[Kind::Request].in_flight == 1;
+        let begun = Instant::now();
+        while !arrived() {
+            assert!(begun.elapsed() < PATIENCE, "the request did not come");
+            std::thread::yield_now();
+        }
+        // The core serves others once it waits for the fetch.
+        assert_eq!(get(&gateway, "/open", "").status(), 200);
+        go_on.send(()).expect("the issuer waits");
+        asked.join().expect("an answer")
+    });
+    assert_eq!((answer.status(), issuer.connections()), (200, 2));
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(crate) struct Definition {
     method: String,
     header: BTreeMap<Box<str>, Vec<Box<str>>>,
     body: String,
+    disable_redirects: bool,
     tls_skip_verify: bool,
     tls_server_name: String,
     tcp: String,
@@ -54,9 +55,8 @@ impl Definition {
     /// Takes every field of a check but `Name`, which stands for other things in other places.
     pub(crate) fn read(fields: &mut Fields) -> Result<Definition, Refused> {
         refuse_foreign(fields)?;
-        // Output is bounded anyway, and redirects are answers like others.
+        // Output is bounded anyway.
         fields.count("OutputMaxSize", u32::MAX)?;
-        fields.flag("DisableRedirects")?;
         let id = [fields.text("CheckID")?, fields.text("ID")?].into_iter().find(|id| !id.is_empty());
         Ok(Definition {
             id,
@@ -68,6 +68,7 @@ impl Definition {
             method: fields.text("Method")?,
             header: fields.texts_map("Header")?,
             body: fields.text("Body")?,
+            disable_redirects: fields.flag("DisableRedirects")?,
             tls_skip_verify: fields.flag("TLSSkipVerify")?,
             tls_server_name: fields.text("TLSServerName")?,
             tcp: fields.text("TCP")?,
@@ -133,6 +134,7 @@ impl Definition {
             body: self.body.into(),
             interval,
             timeout,
+            follows_redirects: !self.disable_redirects,
             tls_skip_verify: self.tls_skip_verify,
             tls_server_name: self.tls_server_name.into(),
         }))

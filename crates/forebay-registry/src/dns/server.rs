@@ -4,9 +4,13 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::time::Duration;
 
+use forebay_http::listening::Broken;
 use forebay_telemetry::metrics::Registry as Metrics;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::time::sleep;
 
 use super::answer::{Response, Transport, respond};
 use super::stream::serve_stream;
@@ -20,9 +24,10 @@ pub const DATAGRAM_MAX: usize = 1232;
 pub const LOOPBACK_DATAGRAM_MAX: usize = 8192;
 /// A query has one name of at most 255 octets, and some options.
 const QUERY_MAX: usize = 4096;
-/// Failures to receive in a row before the socket counts as broken.
+/// Failures to receive in a row that tell of no reply, before the socket counts as broken: with the pauses, ten seconds.
 const FAILURES_MAX: u32 = 100;
-
+/// After one of them: out of memory, most often, which others give back.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// Times that a port is looked for: the one that is free for UDP may be taken for TCP.
 const BINDS_MAX: u32 = 100;
 
@@ -83,12 +88,22 @@ async fn serve_datagrams(
     let mut buffer = vec![0; QUERY_MAX];
     let mut failures = 0;
     loop {
-        let (len, from) = match socket.recv_from(&mut buffer).await {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut buffer) => received,
+            error = trouble(socket) => Err(error),
+        };
+        let (len, from) = match received {
             Ok(received) => received,
-            Err(error) if failures >= FAILURES_MAX => return Err(error),
-            // What an earlier reply met on its way is reported here and says nothing about the socket.
-            Err(_) => {
-                failures += 1;
+            Err(error) => {
+                let has_address = socket.local_addr().is_ok_and(|address| address == own);
+                match weigh(&error, has_address, failures) {
+                    Failure::OfReply => {}
+                    Failure::ForNow => {
+                        failures += 1;
+                        sleep(FAILURE_PAUSE).await;
+                    }
+                    Failure::ForGood => return Err(io::Error::other(broken(own, has_address, error))),
+                }
                 continue;
             }
         };
@@ -107,6 +122,70 @@ async fn serve_datagrams(
     }
 }
 
+/// Waits for an error that comes alone: receiving waits for datagrams, and a deaf socket would never get one.
+async fn trouble(socket: &UdpSocket) -> io::Error {
+    let pending = || socket.take_error()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
+    socket.async_io(Interest::ERROR, pending).await.unwrap_or_else(|error| error)
+}
+
+/// What a failure to receive says of the socket.
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    /// Nothing: it is what an earlier reply met on its way, and is told once.
+    OfReply,
+    /// That it cannot receive at the moment.
+    ForNow,
+    /// That it never will again.
+    ForGood,
+}
+
+/// Weighs a failure after so many others in a row. A socket that has lost its address hears nobody, whatever it says; the
+/// kernel takes a port that it chose itself from a socket that is aborted or disconnected.
+fn weigh(error: &io::Error, has_address: bool, in_a_row: u32) -> Failure {
+    match error.kind() {
+        _ if !has_address => Failure::ForGood,
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Failure::OfReply,
+        _ if in_a_row >= FAILURES_MAX => Failure::ForGood,
+        _ => Failure::ForNow,
+    }
+}
+
+fn broken(address: SocketAddr, has_address: bool, source: io::Error) -> Broken {
+    let lost = || io::Error::new(io::ErrorKind::AddrNotAvailable, "it has lost this address");
+    Broken { address, source: if has_address { source } else { lost() } }
+}
+
 fn datagram_max(peer: SocketAddr) -> usize {
     if peer.ip().to_canonical().is_loopback() { LOOPBACK_DATAGRAM_MAX } else { DATAGRAM_MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_a_reply_met_breaks_nothing_and_a_lost_address_everything() {
+        let after = |kind: ErrorKind, has_address, in_a_row| weigh(&kind.into(), has_address, in_a_row);
+        for kind in [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::ConnectionAborted] {
+            assert_eq!(after(kind, true, FAILURES_MAX), Failure::OfReply, "{kind:?}");
+            assert_eq!(after(kind, false, 0), Failure::ForGood, "{kind:?}");
+        }
+        for kind in [ErrorKind::OutOfMemory, ErrorKind::Other] {
+            assert_eq!(after(kind, true, 0), Failure::ForNow, "{kind:?}");
+            assert_eq!(after(kind, true, FAILURES_MAX - 1), Failure::ForNow, "{kind:?}");
+            assert_eq!(after(kind, true, FAILURES_MAX), Failure::ForGood, "{kind:?}");
+        }
+        let told = |has_address| {
+            let broken = broken(([127, 0, 0, 1], 53).into(), has_address, io::Error::other("no memory"));
+            broken.source.to_string()
+        };
+        assert_eq!((told(true).as_str(), told(false).as_str()), ("no memory", "it has lost this address"));
+    }
 }

@@ -105,14 +105,10 @@ fn lease(id: &str, fields: &mut Fields) -> Result<Option<CheckSpec>, BadBody> {
     Ok(Some(CheckSpec {
         id: Some(lease_id(id).into()),
         name: "Lease".into(),
-        notes: "".into(),
-        kind: CheckKind::Ttl(ttl),
         // To announce itself is a sign of life.
         status: Status::Passing,
         deregister_after: Some(remove_after.unwrap_or(REMOVE_AFTER_DEFAULT)),
-        successes_before_passing: 0,
-        failures_before_warning: 0,
-        failures_before_critical: 0,
+        ..CheckSpec::new(CheckKind::Ttl(ttl))
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixtures::{at, check, instance, registry, ttl, with};
+use super::fixtures::{at, instance, registry, ttl, with};
 use super::*;
 use crate::check::{CheckKind, CheckSpec, HttpCheck};
 use crate::instance::{Registration, TaggedAddress, Weights};
@@ -73,17 +73,8 @@ fn what_may_be_checked_is_bounded() {
     let twice = CheckSpec { id: Some("c".into()), ..ttl(1) };
     refused(with(vec![twice.clone(), twice]), "CheckID \"c\" is there twice");
     let http = |url: &str| {
-        let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(1));
-        with(vec![check(CheckKind::Http(HttpCheck {
-            url: url.into(),
-            method: "GET".into(),
-            header: BTreeMap::new(),
-            body: "".into(),
-            interval,
-            timeout,
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
-        }))])
+        let check = HttpCheck::get(url, Duration::from_secs(1), Duration::from_secs(1));
+        with(vec![CheckSpec::new(CheckKind::Http(check))])
     };
     refused(http("ftp://a/"), "HTTP begins with neither http:// nor https://");
     refused(http("http:///x"), "HTTP names no host, or no valid port");

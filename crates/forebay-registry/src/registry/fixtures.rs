@@ -32,27 +32,13 @@ pub(super) fn instance(service: &str, id: &str) -> Registration {
     }
 }
 
-pub(super) fn check(kind: CheckKind) -> CheckSpec {
-    CheckSpec {
-        id: None,
-        name: "".into(),
-        notes: "".into(),
-        kind,
-        status: Status::Critical,
-        deregister_after: None,
-        successes_before_passing: 0,
-        failures_before_warning: 0,
-        failures_before_critical: 0,
-    }
-}
-
 pub(super) fn ttl(seconds: u64) -> CheckSpec {
-    check(CheckKind::Ttl(Duration::from_secs(seconds)))
+    CheckSpec::new(CheckKind::Ttl(Duration::from_secs(seconds)))
 }
 
 pub(super) fn tcp() -> CheckSpec {
     let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(1));
-    check(CheckKind::Tcp(TcpCheck { address: "127.0.0.1:9001".into(), interval, timeout }))
+    CheckSpec::new(CheckKind::Tcp(TcpCheck { address: "127.0.0.1:9001".into(), interval, timeout }))
 }
 
 pub(super) fn with(checks: Vec<CheckSpec>) -> Registration {

@@ -15,7 +15,7 @@ fn with_web() -> Desk {
 }
 
 #[test]
-fn health_has_the_shape_of_consuls() {
+fn services_and_nodes_have_the_shape_of_consuls() {
     let desk = with_web();
     let entries = desk.json("/v1/health/service/web");
     let entry = &entries[0];
@@ -49,7 +49,12 @@ fn health_has_the_shape_of_consuls() {
         (&json!(NODE_ID), &json!(NODE), &json!("dc1"))
     );
     assert_eq!(node["TaggedAddresses"]["lan_ipv4"], "127.0.0.1");
-    let checks = entry["Checks"].as_array().unwrap();
+}
+
+#[test]
+fn checks_have_the_shape_of_consuls() {
+    let entries = with_web().json("/v1/health/service/web");
+    let checks = entries[0]["Checks"].as_array().unwrap();
     assert_eq!(
         checks.iter().map(|check| &check["CheckID"]).collect::<Vec<_>>(),
         ["serfHealth", "service:web-1"]

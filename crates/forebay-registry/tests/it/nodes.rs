@@ -61,14 +61,9 @@ fn others_get_no_secrets() {
     run(async {
         let (one, two) = (Running::node("web-1", "id-1", &url), Running::node("web-2", "id-2", &url));
         let http = HttpCheck {
-            url: "http://127.0.0.1:1/healthz?token=hush".into(),
-            method: "GET".into(),
             header: [("Authorization".into(), vec!["hush".into()])].into(),
             body: "hush".into(),
-            interval: PATIENCE,
-            timeout: PATIENCE,
-            tls_skip_verify: false,
-            tls_server_name: "".into(),
+            ..HttpCheck::get("http://127.0.0.1:1/healthz?token=hush", PATIENCE, PATIENCE)
         };
         let checks = vec![CheckSpec { kind: CheckKind::Http(http), ..ttl(1) }];
         one.register(Registration { checks, ..instance("orders", "o-1") }).await;

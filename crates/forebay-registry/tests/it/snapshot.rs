@@ -22,6 +22,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
             body: "ping".into(),
             interval: Duration::from_secs(3600),
             timeout: Duration::from_secs(5),
+            follows_redirects: false,
             tls_skip_verify: false,
             tls_server_name: "orders.internal".into(),
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use forebay_clock::Clock;
 use forebay_registry::{
     CheckKind, CheckSpec, Declared, Handle, InstanceState, Node, ProbeAnswer, ProbeOrder, Registration,
-    Registry, RegistryProbe, SQLITE_SCHEMA, Status, Stores, TaggedAddress, Topic, Weights, load,
+    Registry, RegistryProbe, SQLITE_SCHEMA, Stores, TaggedAddress, Topic, Weights, load,
 };
 use forebay_store::postgres::{Limits, Pool, PostgresUrl};
 use forebay_store::sqlite::{Database, Options};
@@ -51,17 +51,9 @@ pub(crate) fn instance(service: &str, id: &str) -> Registration {
 }
 
 pub(crate) fn ttl(seconds: u64) -> CheckSpec {
-    CheckSpec {
-        id: None,
-        name: "alive".into(),
-        notes: "".into(),
-        kind: CheckKind::Ttl(Duration::from_secs(seconds)),
-        status: Status::Critical,
-        deregister_after: Some(Duration::from_secs(600)),
-        successes_before_passing: 0,
-        failures_before_warning: 0,
-        failures_before_critical: 0,
-    }
+    let deregister_after = Some(Duration::from_secs(600));
+    let spec = CheckSpec::new(CheckKind::Ttl(Duration::from_secs(seconds)));
+    CheckSpec { name: "alive".into(), deregister_after, ..spec }
 }
 
 /// A registry at work. Dropped, it is as if it had been killed: nothing is said to anybody.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use forebay_testkit::{Cable, Load, PATIENCE, ScratchPostgres, Upstream, Wire};
+use forebay_testkit::{Cable, Load, PATIENCE, Report, ScratchPostgres, Upstream, Wire};
 
 use super::Scratch;
 
@@ -223,16 +223,22 @@ fn troubles(scratch: &Scratch, cut: Duration) {
     postgres.restart();
     wait(cut / 4);
 
-    let report = readers.stop();
-    let (sent, created) = writers.stop();
+    check_work(&readers.stop(), writers.stop(), &done.lock().unwrap(), written);
+}
+
+/// No read failed, no write was carried out twice, and enough of it went well, or the test would show nothing.
+fn check_work(
+    report: &Report,
+    (sent, created): (usize, Vec<(String, String)>),
+    done: &HashMap<String, usize>,
+    written: usize,
+) {
     assert_eq!((report.failed, report.failures.as_slice()), (0, &[][..]), "of {}", report.answered);
-    let done = done.lock().unwrap();
     let twice: Vec<_> = done.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "carried out more than once: {twice:?}");
     for (key, body) in &created {
         assert_eq!(*body, format!("{key} 1"), "another answer for the same key");
     }
-    // Enough of it went well, or the test would show nothing.
     let answered: std::collections::HashSet<&str> = created.iter().map(|(key, _)| key.as_str()).collect();
     assert!(answered.len() > 20 && written > 20, "{} of {sent} answered, {written} written", answered.len());
     say(&format!(

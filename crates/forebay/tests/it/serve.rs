@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::RawFd;
+use std::net::{Shutdown, SocketAddr, UdpSocket};
+use std::os::fd::{OwnedFd, RawFd};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::Receiver;
 
 use forebay_testkit::PATIENCE;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::net::connect_unspec;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use socket2::SockRef;
 
@@ -123,13 +124,13 @@ fn a_port_that_this_process_keeps_until_a_restart_is_told_to_be_its_own() {
     served.until("reload rejected");
 }
 
-/// The listening TCP sockets of a process: where, and under which number.
-fn listeners(process: u32) -> Vec<(SocketAddr, RawFd)> {
-    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap();
+/// The sockets of a process that listen by `tcp` or `udp`: where, and under which number.
+fn listeners(process: u32, protocol: &str) -> Vec<(SocketAddr, RawFd)> {
+    let table = fs::read_to_string(format!("/proc/{process}/net/{protocol}")).unwrap();
     let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
-    // State 0A is LISTEN; the address is in the machine's byte order.
+    // State 0A is LISTEN, 07 that of datagrams from anybody; the address is in the machine's byte order.
     let by_inode: HashMap<String, SocketAddr> = rows
-        .filter(|row| row[3] == "0A")
+        .filter(|row| row[3] == if protocol == "tcp" { "0A" } else { "07" })
         .map(|row| {
             let (ip, port) = row[1].split_once(':').unwrap();
             let ip = u32::from_str_radix(ip, 16).unwrap().to_ne_bytes();
@@ -145,42 +146,48 @@ fn listeners(process: u32) -> Vec<(SocketAddr, RawFd)> {
     descriptors.filter_map(socket).collect()
 }
 
-/// Shuts the socket down that the process has under this number.
-fn break_socket(process: &Child, number: RawFd) {
+/// The socket itself that the process has under this number.
+fn socket_of(process: &Child, number: RawFd) -> OwnedFd {
     let process = pidfd_open(Pid::from_child(process), PidfdFlags::empty()).unwrap();
-    let socket = pidfd_getfd(process, number, PidfdGetfdFlags::empty()).unwrap();
-    SockRef::from(&socket).shutdown(Shutdown::Both).unwrap();
+    pidfd_getfd(process, number, PidfdGetfdFlags::empty()).unwrap()
+}
+
+/// A process with every listener there is: the gateway's, and the registry's for HTTP and DNS.
+fn serving(scratch: &Scratch) -> (Served, [SocketAddr; 3]) {
+    scratch.write(
+        "forebay.toml",
+        &format!("{LISTEN}[registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n"),
+    );
+    let served = Served::start(scratch);
+    let gateway = served.listen();
+    let registry = served.until("the registry serves");
+    (served, [gateway, address(&registry, "http").unwrap(), address(&registry, "dns").unwrap()])
+}
+
+/// Reads how a process ends whose listener broke.
+#[track_caller]
+fn check_end(mut served: Served, which: &str, broken: SocketAddr, why: &str) {
+    let line = served.until("error: ");
+    let expected = format!("error: {which} has failed: the socket that listens on {broken} is broken: {why}");
+    assert_eq!(line, expected);
+    served.until("= note: a process that goes on without it would look well and be deaf");
+    served.until("= help: start it again");
+    served.until("nothing was cut off");
+    assert_eq!(served.process.wait().unwrap().code(), Some(1));
 }
 
 /// Breaks the listener that `which` chooses, given where the gateway and the registry are, and reads how it ends.
 #[track_caller]
 fn check_broken(name: &str, which: impl Fn(SocketAddr, SocketAddr, SocketAddr) -> SocketAddr, says: &str) {
     let scratch = Scratch::new(name);
-    scratch.write(
-        "forebay.toml",
-        &format!("{LISTEN}[registry]\nlisten = \"127.0.0.1:0\"\ndns = \"127.0.0.1:0\"\nnode = \"web-1\"\n"),
-    );
-    let mut served = Served::start(&scratch);
-    let gateway = served.listen();
-    let registry = served.until("the registry serves");
-    let (http, dns) = (address(&registry, "http").unwrap(), address(&registry, "dns").unwrap());
-    let all = listeners(served.process.id());
-    let known = [gateway, http, dns];
+    let (served, known) = serving(&scratch);
+    let [gateway, http, dns] = known;
+    let all = listeners(served.process.id(), "tcp");
     let admin = all.iter().find(|(address, _)| !known.contains(address)).expect("an admin listener").0;
     let broken = which(gateway, admin, if says.contains("DNS") { dns } else { http });
     let (_, number) = all.iter().find(|(address, _)| *address == broken).expect("it listens");
-    break_socket(&served.process, *number);
-    let line = served.until("error: ");
-    assert_eq!(
-        line,
-        format!(
-            "error: {says} has failed: the socket that listens on {broken} is broken: Invalid argument (os error 22)"
-        )
-    );
-    served.until("= note: a process that goes on without it would look well and be deaf");
-    served.until("= help: start it again");
-    served.until("nothing was cut off");
-    assert_eq!(served.process.wait().unwrap().code(), Some(1));
+    SockRef::from(&socket_of(&served.process, *number)).shutdown(Shutdown::Both).unwrap();
+    check_end(served, says, broken, "Invalid argument (os error 22)");
 }
 
 #[test]
@@ -189,4 +196,27 @@ fn a_listener_that_breaks_ends_the_process_and_is_named() {
     check_broken("broken-admin", |_, admin, _| admin, "the admin listener");
     check_broken("broken-registry", |_, _, registry| registry, "the registry's HTTP listener");
     check_broken("broken-dns", |_, _, registry| registry, "the registry's DNS listener");
+}
+
+#[test]
+fn a_socket_for_datagrams_that_loses_its_port_ends_the_process_and_is_named() {
+    let scratch = Scratch::new("broken-datagrams");
+    let (served, [_, _, dns]) = serving(&scratch);
+    // It says where it serves a moment before it does.
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.send_to(b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x06consul\0\0\x06\0\x01", dns).unwrap();
+    assert!(client.recv(&mut [0; 512]).unwrap() > 12, "it answers");
+    let all = listeners(served.process.id(), "udp");
+    let (_, number) = all.iter().find(|(address, _)| *address == dns).expect("it listens");
+    let socket = socket_of(&served.process, *number);
+    // As `ss -K` does: a port that the kernel chose goes, and others can have it.
+    connect_unspec(&socket).unwrap();
+    let _taken = UdpSocket::bind(dns).unwrap();
+    // Nothing is told of that, until something is told of anything.
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let socket = UdpSocket::from(socket);
+    socket.connect(nobody).unwrap();
+    socket.send(b"").unwrap();
+    check_end(served, "the registry's DNS listener", dns, "it has lost this address");
 }

@@ -36,12 +36,14 @@ async fn reply(stream: &mut TcpStream) -> Message<Vec<u8>> {
 /// Serves one instance of `orders` in this runtime.
 async fn serving() -> (SocketAddr, JoinHandle<()>) {
     let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
-    let address = udp.local_addr().unwrap();
+    (udp.local_addr().unwrap(), serve(udp, tcp))
+}
+
+fn serve(udp: std::net::UdpSocket, tcp: std::net::TcpListener) -> JoinHandle<()> {
     let handle = handle();
     register(&handle, "orders", "10.0.0.7", 8080);
     let (metrics, never) = (Metrics::new(1), std::future::pending());
-    let served = async move { serve_dns(udp, tcp, handle, zone(), metrics, never).await.unwrap() };
-    (address, tokio::spawn(served))
+    tokio::spawn(async move { serve_dns(udp, tcp, handle, zone(), metrics, never).await.unwrap() })
 }
 
 #[tokio::test]
@@ -115,7 +117,10 @@ async fn connections_beyond_the_bound_wait_for_a_place() {
 }
 
 async fn ask(address: SocketAddr, query: &[u8]) -> Message<Vec<u8>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    ask_by(UdpSocket::bind(LOOPBACK).await.unwrap(), address, query).await
+}
+
+async fn ask_by(socket: UdpSocket, address: SocketAddr, query: &[u8]) -> Message<Vec<u8>> {
     socket.send_to(query, address).await.unwrap();
     let mut buffer = vec![0; 65_535];
     let received = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
@@ -123,6 +128,34 @@ async fn ask(address: SocketAddr, query: &[u8]) -> Message<Vec<u8>> {
     assert_eq!(from, address);
     buffer.truncate(len);
     Message::from_octets(buffer).unwrap()
+}
+
+#[tokio::test]
+async fn what_replies_met_on_their_way_ends_nothing() {
+    let (udp, tcp) = bind_dns(LOOPBACK.parse().unwrap()).unwrap();
+    let address = udp.local_addr().unwrap();
+    // The kernel tells what came back of datagrams only to a socket that has one peer.
+    let same = udp.try_clone().unwrap();
+    let server = serve(udp, tcp);
+    let nobody = UdpSocket::bind(LOOPBACK).await.unwrap().local_addr().unwrap();
+    same.connect(nobody).unwrap();
+    let begun = Instant::now();
+    let (mut refused, mut told_here) = (0, 0);
+    // Each refusal is told once: to the server, or to who sends next.
+    while refused - told_here < 300 {
+        assert!(begun.elapsed() < PATIENCE && !server.is_finished(), "{refused}, of them {told_here} here");
+        match same.send(b"") {
+            Ok(_) => refused += 1,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => told_here += 1,
+            Err(error) => panic!("{error}"),
+        }
+        // The first lets what came be seen, the second lets the server see it.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    }
+    let client = UdpSocket::bind(LOOPBACK).await.unwrap();
+    same.connect(client.local_addr().unwrap()).unwrap();
+    assert_eq!(ask_by(client, address, &query(7)).await.header().id(), 7);
 }
 
 #[tokio::test]
