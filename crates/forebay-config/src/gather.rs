@@ -1,6 +1,7 @@
 //! Brings the files together: the main file, what it includes, the overlay. An including file wins over what
 //! it includes; arrays of tables of both count. The overlay replaces.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -65,10 +66,11 @@ impl Gatherer<'_> {
         let bytes = match self.files.read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let help = if asked_by.is_some() {
-                    "paths start from the including file's folder"
-                } else {
-                    "check the path; `forebay init` writes a first one"
+                let help = match (error.kind(), asked_by) {
+                    (ErrorKind::PermissionDenied, _) => "let the user that Forebay runs as read it",
+                    (_, Some(_)) => "paths start from the including file's folder",
+                    (ErrorKind::NotFound, None) => "check the path; `forebay init` writes a first one",
+                    (_, None) => "check the path",
                 };
                 return self.refuse(asked_by, format!("cannot read {}: {error}", path.display()), help);
             }

@@ -139,6 +139,18 @@ impl<T> Loaded<T> {
         &self.settled.files
     }
 
+    /// What a later stage finds wrong, told like what was found here: where, what, and what to do.
+    pub fn found_later(
+        &self,
+        found: impl IntoIterator<Item = (Option<Origin>, String, String)>,
+    ) -> Diagnostics {
+        let diagnostic = |(origin, what, help): (Option<Origin>, String, String)| {
+            Diagnostic::new(Severity::Error, origin, what).with_help(help)
+        };
+        let found = found.into_iter().map(diagnostic).collect();
+        Diagnostics::new(found, self.settled.sources.clone(), self.settled.files.clone())
+    }
+
     /// Where a [`crate::Spanned`] value was written, for messages of later stages.
     pub fn place(&self, origin: Origin) -> Place {
         self.settled.sources.place(origin)

@@ -43,12 +43,23 @@ impl ListenError {
         }
     }
 
-    /// What a person can do about it.
-    pub fn help(&self) -> String {
+    /// Where it is that Forebay cannot listen.
+    pub fn address(&self) -> SocketAddr {
         match self {
+            ListenError::InUse(address) | ListenError::Denied(address) | ListenError::NotHere(address) => {
+                *address
+            }
+            ListenError::Other { address, .. } => *address,
+        }
+    }
+
+    /// What a person can do about it, who can change `setting`.
+    pub fn help(&self, setting: &str) -> String {
+        match self {
+            // Of UDP too: DNS needs both.
             ListenError::InUse(address) => {
                 format!(
-                    "stop the other process (`ss -ltnp sport = :{}` names it), or change the port",
+                    "stop the other process (`ss -lntup sport = :{}` names it), or change {setting}",
                     address.port()
                 )
             }
@@ -58,7 +69,7 @@ impl ListenError {
             ListenError::NotHere(_) => {
                 "use 0.0.0.0 for all addresses of this machine, or 127.0.0.1".to_owned()
             }
-            ListenError::Other { .. } => "change the address or the port".to_owned(),
+            ListenError::Other { .. } => format!("change {setting}"),
         }
     }
 }
@@ -89,6 +100,12 @@ mod tests {
         let address = first.local_addr().unwrap();
         let error = listen(address).unwrap_err();
         assert_eq!(error.to_string(), format!("{address} is in use by another process"));
-        assert!(error.help().contains(&address.port().to_string()));
+        let port = address.port();
+        assert_eq!(
+            error.help("`admin.listen`"),
+            format!(
+                "stop the other process (`ss -lntup sport = :{port}` names it), or change `admin.listen`"
+            )
+        );
     }
 }

@@ -124,10 +124,11 @@ impl Due<'_> {
 fn of_address(address: IpAddr) -> Whose<'static> {
     match address.to_canonical() {
         IpAddr::V4(address) => Whose::V4(address.octets()),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, e, f, g, h, ..] = address.octets();
-            Whose::V6Network([a, b, c, d, e, f, g, h])
-        }
+        IpAddr::V6(address) => match address.octets() {
+            // All of IPv4 stands below one /96 where a network translates it (RFC 6052 section 2.1).
+            [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Whose::V4([a, b, c, d]),
+            [a, b, c, d, e, f, g, h, ..] => Whose::V6Network([a, b, c, d, e, f, g, h]),
+        },
     }
 }
 
@@ -166,6 +167,8 @@ mod tests {
         assert!(of("2001:db8:1:2::1") == of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert!(of("2001:db8:1:2::1") != of("2001:db8:1:3::1"));
         assert!(of("192.0.2.1") == of("::ffff:192.0.2.1"));
+        assert!(of("192.0.2.1") == of("64:ff9b::192.0.2.1"));
+        assert!(of("64:ff9b::192.0.2.1") != of("64:ff9b::192.0.2.2"), "of all that NAT64 lets through");
         assert!(of("192.0.2.1") != of("192.0.2.2"));
     }
 

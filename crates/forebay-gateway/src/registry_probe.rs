@@ -34,9 +34,9 @@ pub struct RegistryProber<'r, R> {
     /// What the configuration names, and may name otherwise after a reload.
     configured: ProbeTls,
     /// The system's roots, read when the first check needs them.
-    system: OnceCell<Result<Arc<ClientConfig>, String>>,
+    system: OnceCell<Arc<ClientConfig>>,
     /// For checks that take any certificate.
-    unverified: OnceCell<Result<Arc<ClientConfig>, String>>,
+    unverified: OnceCell<Arc<ClientConfig>>,
 }
 
 impl<'r, R: Resolve> RegistryProber<'r, R> {
@@ -125,16 +125,24 @@ impl<'r, R: Resolve> RegistryProber<'r, R> {
 
     fn tls_target(&self, check: &HttpCheck, host: &str) -> Result<TlsTarget, String> {
         let config = if check.tls_skip_verify {
-            self.unverified.get_or_init(|| unverified_config().map_err(|error| error.to_string())).clone()?
+            made_once(&self.unverified, || unverified_config().map_err(|error| error.to_string()))?
         } else if let Some(config) = self.configured.checks() {
             config
         } else {
-            self.system.get_or_init(|| client_config(None).map_err(|error| error.to_string())).clone()?
+            made_once(&self.system, || client_config(None).map_err(|error| error.to_string()))?
         };
         let host = if check.tls_server_name.is_empty() { host } else { &check.tls_server_name };
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} can have no certificate"))?;
         Ok(TlsTarget { config, name })
+    }
+}
+
+/// What was not to be had is tried again the next time: roots may be installed late.
+fn made_once<T: Clone>(kept: &OnceCell<T>, make: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    match kept.get() {
+        Some(known) => Ok(known.clone()),
+        None => make().map(|new| kept.get_or_init(|| new).clone()),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::io::Io;
 use crate::parse::{HeadLimits, ResponseParser};
 use crate::reader::{ReadError, Reader};
 use crate::timer::Timer;
+use crate::tls::in_words;
 use crate::writer::{Delimit, WriteError, Writer};
 use forebay_clock::Moment;
 
@@ -149,7 +150,8 @@ async fn connect(address: SocketAddr, tls: Option<&TlsTarget>) -> Result<Io, Con
     stream.set_nodelay(true).map_err(ConnectError::Tcp)?;
     let Some(tls) = tls else { return Ok(Io::tcp(stream)) };
     let connector = TlsConnector::from(tls.config.clone());
-    let stream = connector.connect(tls.name.clone(), stream).await.map_err(ConnectError::Tls)?;
+    let stream = connector.connect(tls.name.clone(), stream).await;
+    let stream = stream.map_err(|error| ConnectError::Tls(in_words(error)))?;
     Ok(Io::tls_client(stream))
 }
 

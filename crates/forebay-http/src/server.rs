@@ -147,6 +147,11 @@ impl<'c> Responder<'c> {
         poll_fn(|cx| self.out.poll_flush(cx)).await
     }
 
+    /// Tells a client that waits for it to send the body: for an exchange that reads the body before it answers.
+    pub async fn go_on(&mut self) -> Result<(), WriteError> {
+        if self.fate.awaits_continue.get() { self.interim(ResponseHead::new(100)).await } else { Ok(()) }
+    }
+
     /// Starts the response. `length` is the body's, where it is known: for an answer to `HEAD` and for 304 the
     /// length that a body would have. Nothing is sent before the first flush.
     pub fn start(&mut self, mut head: ResponseHead, length: Option<u64>) {

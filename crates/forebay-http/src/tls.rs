@@ -1,10 +1,11 @@
 //! TLS settings from certificate files, for listeners and for upstreams. Speaks TLS 1.2 and 1.3 by rustls.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
 /// Why certificates cannot be used. Says nothing of their contents.
@@ -63,4 +64,22 @@ pub fn client_config(roots: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsError
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Why a server's certificate was not taken, in words of those who make certificates, where rustls has those of its code.
+pub(crate) fn in_words(error: io::Error) -> io::Error {
+    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(flaw)) = rustls else { return error };
+    let words = match flaw {
+        // A bad signature is that of an authority which was made anew under the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is signed by nobody who is trusted here; add who signed it to the trusted roots"
+        }
+        // Of webpki's own flaws only their names are to be had.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "the server's certificate is one for signing others, which no server may show; make it with basicConstraints=CA:FALSE"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), words)
 }

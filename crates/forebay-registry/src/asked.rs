@@ -76,12 +76,15 @@ pub(crate) async fn collect(body: &mut Incoming<'_>, timer: &Timer) -> Result<Ve
     }
 }
 
+/// The refusal of a body that is larger than [`BODY_BYTES_MAX`].
+pub(crate) fn too_large() -> Problem {
+    let detail = format!("a body may have {BODY_BYTES_MAX} bytes here, and this one has more");
+    Problem::new(413, "body-too-large", Fault::Client, detail)
+}
+
 fn broken(error: &ReadError) -> Problem {
     match error {
-        ReadError::TooLarge => {
-            let detail = format!("a body may have {BODY_BYTES_MAX} bytes here, and this one has more");
-            Problem::new(413, "body-too-large", Fault::Client, detail)
-        }
+        ReadError::TooLarge => too_large(),
         error => Problem::new(400, "broken-body", Fault::Client, format!("the body broke off: {error}")),
     }
 }

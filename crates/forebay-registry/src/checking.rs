@@ -58,15 +58,18 @@ pub(crate) fn check_registration(registration: &Registration) -> Result<(), Refu
     }
     check_address("Address", &registration.address)?;
     if registration.tagged_addresses.len() > TAGGED_ADDRESSES_MAX {
-        return Err(Refusal::TooMany { what: "TaggedAddresses", max: TAGGED_ADDRESSES_MAX });
+        return Err(too_many("TaggedAddresses", TAGGED_ADDRESSES_MAX));
     }
     for (tag, tagged) in &registration.tagged_addresses {
-        check_name("TaggedAddresses", tag, TAG_BYTES_MAX)?;
+        if tag.trim().is_empty() {
+            return Err(Refusal::invalid("TaggedAddresses", "has an address without a tag"));
+        }
+        check_words("TaggedAddresses", tag, TAG_BYTES_MAX)?;
         check_address("TaggedAddresses", &tagged.address)?;
     }
     let tags = &registration.tags;
     if tags.len() > TAGS_MAX {
-        return Err(Refusal::TooMany { what: "Tags", max: TAGS_MAX });
+        return Err(too_many("Tags", TAGS_MAX));
     }
     tags.iter().try_for_each(|tag| check_words("Tags", tag, TAG_BYTES_MAX))?;
     check_meta(registration.meta.iter().map(|(key, value)| (&**key, &**value)))?;
@@ -86,7 +89,7 @@ pub(crate) fn check_registration(registration: &Registration) -> Result<(), Refu
 /// Whether this metadata may be kept.
 pub(crate) fn check_meta<'m>(meta: impl ExactSizeIterator<Item = (&'m str, &'m str)>) -> Result<(), Refusal> {
     if meta.len() > META_MAX {
-        return Err(Refusal::TooMany { what: "pairs in Meta", max: META_MAX });
+        return Err(too_many("Meta", META_MAX));
     }
     for (key, value) in meta {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -165,6 +168,11 @@ fn check_words(field: &'static str, text: &str, bytes_max: usize) -> Result<(), 
         return Err(Refusal::invalid(field, "has a control character"));
     }
     Ok(())
+}
+
+/// What one registration has too many of is for its sender to leave out: nothing that is deregistered makes room.
+fn too_many(field: &'static str, max: usize) -> Refusal {
+    Refusal::invalid(field, format!("has more than {max}"))
 }
 
 fn too_long(field: &'static str, bytes_max: usize) -> Refusal {
@@ -249,7 +257,7 @@ fn check_header<'h>(fields: impl Iterator<Item = (&'h str, &'h str)>) -> Result<
         }
     }
     if count > HEADERS_MAX {
-        return Err(Refusal::TooMany { what: "fields in Header", max: HEADERS_MAX });
+        return Err(too_many("Header", HEADERS_MAX));
     }
     if bytes > HEADER_BYTES_MAX {
         return Err(too_long("Header", HEADER_BYTES_MAX));

@@ -221,6 +221,17 @@ impl Fields {
         }
     }
 
+    /// Whether the field says anything, of whatever type: for what is refused anyway.
+    pub(crate) fn is_said(&mut self, name: &'static str) -> bool {
+        match self.take(name) {
+            None | Some((_, Value::Bool(false))) => false,
+            Some((_, Value::String(text))) => !text.is_empty(),
+            Some((_, Value::Array(values))) => !values.is_empty(),
+            Some((_, Value::Object(object))) => object.values().any(|value| !value.is_null()),
+            Some((_, _)) => true,
+        }
+    }
+
     /// An object with fields of its own.
     pub(crate) fn object(&mut self, name: &'static str) -> Result<Option<Fields>, BadBody> {
         let spelling = self.spelling;

@@ -8,10 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use forebay_http::Method;
+use forebay_http::body::Incoming;
+use forebay_http::framing::Framing;
 use forebay_http::guard::guard;
 use forebay_http::problem::Problem;
 use forebay_http::role::{RoleSettings, serve_role};
-use forebay_http::server::{Exchange, Peer, Request, ServerCore};
+use forebay_http::server::{Exchange, Peer, Request, Responder, ServerCore};
+use forebay_http::timer::Timer;
 use forebay_shutdown::Shutdown;
 use forebay_telemetry::metrics::Registry as Metrics;
 
@@ -92,7 +95,7 @@ pub async fn serve_http(
 
 impl Exchange for RegistryHttp {
     async fn exchange(&self, request: Request<'_>) {
-        let Request { head, mut body, mut responder, peer, timer, .. } = request;
+        let Request { head, framing, mut body, mut responder, peer, timer, .. } = request;
         let asked = guard(&head, peer.local, "registry").and_then(|()| Asked::read(&head));
         // A request may wait for minutes, and its head holds a buffer.
         drop(head);
@@ -105,7 +108,7 @@ impl Exchange for RegistryHttp {
                 } else {
                     native::route_of(&asked)
                 };
-                match takes_body(&mut asked, &mut body, timer).await {
+                match take_body(&mut asked, framing, &mut body, &mut responder, timer).await {
                     Err(problem) => Some(problem.into()),
                     Ok(()) => {
                         let waiter = Waiter { timer, body: &body, shutdown: &self.shutdown, rng: &self.rng };
@@ -128,14 +131,22 @@ impl Exchange for RegistryHttp {
     }
 }
 
-/// Only who changes something has something to say beyond the head.
-async fn takes_body(
+/// Only who changes something has something to say beyond the head. One that is too large is refused before it is sent.
+async fn take_body(
     asked: &mut Asked,
-    body: &mut forebay_http::body::Incoming<'_>,
-    timer: &forebay_http::timer::Timer,
+    framing: Framing,
+    body: &mut Incoming<'_>,
+    responder: &mut Responder<'_>,
+    timer: &Timer,
 ) -> Result<(), Problem> {
-    if matches!(asked.method, Method::Put | Method::Post) {
-        asked.body = asked::collect(body, timer).await?;
+    if !matches!(asked.method, Method::Put | Method::Post) {
+        return Ok(());
     }
+    if framing.length().is_some_and(|length| length > asked::BODY_BYTES_MAX as u64) {
+        return Err(asked::too_large());
+    }
+    // A client that does not take it is gone, and its body does not come.
+    let _ = responder.go_on().await;
+    asked.body = asked::collect(body, timer).await?;
     Ok(())
 }

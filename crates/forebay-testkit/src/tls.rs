@@ -28,6 +28,15 @@ impl TestRoot {
         make().expect("certificates cannot be made")
     }
 
+    /// What `openssl req -x509` makes by default: a certificate for `localhost` that nobody else has signed, and that could
+    /// sign others.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn signing_itself() -> TestRoot {
+        make_one().expect("no certificate can be made")
+    }
+
     /// The root's certificate, PEM.
     pub fn root_pem(&self) -> &[u8] {
         self.root.as_bytes()
@@ -77,4 +86,12 @@ fn make() -> Result<TestRoot, rcgen::Error> {
     let key = KeyPair::generate()?;
     let leaf = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &issuer)?;
     Ok(TestRoot { root, chain: leaf.pem(), key: key.serialize_pem() })
+}
+
+fn make_one() -> Result<TestRoot, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&key)?.pem();
+    Ok(TestRoot { chain: root.clone(), root, key: key.serialize_pem() })
 }

@@ -7,7 +7,7 @@ use forebay_gateway::plan::Plan;
 use forebay_gateway::planning::{PlanError, plan};
 
 use crate::cli::Configured;
-use crate::message::{Message, counted, wants_color};
+use crate::message::wants_color;
 use crate::root::Root;
 
 /// Variables that begin with `FOREBAY_` and are no settings.
@@ -44,37 +44,29 @@ pub(crate) fn read_through(configured: &Configured, files: &dyn Files) -> Result
 }
 
 /// The gateway's plan, with the certificates that the configuration names.
-pub(crate) fn gateway_plan(loaded: &Loaded<Root>, files: &dyn Files) -> Result<Plan, Vec<Message>> {
+pub(crate) fn gateway_plan(loaded: &Loaded<Root>, files: &dyn Files) -> Result<Plan, Diagnostics> {
     let planned = plan(&loaded.value.sections(), &|path| files.read(path));
     planned.map_err(|errors| {
-        let message = |PlanError { origin, problem, help }: PlanError| {
-            Message::new(problem).at(origin.map(|origin| loaded.place(origin).to_string())).help(help)
-        };
-        errors.into_iter().map(message).collect()
+        let told = |PlanError { origin, problem, help }: PlanError| (origin, problem, help);
+        loaded.found_later(errors.into_iter().map(told))
     })
 }
 
 /// Reads, checks and plans; prints what is wrong and what is odd. `None` when nothing can be started.
 pub(crate) fn read_or_complain(configured: &Configured, files: &dyn Files) -> Option<(Loaded<Root>, Plan)> {
-    let loaded = match read_through(configured, files) {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => {
-            eprintln!("{}", drawn(&diagnostics));
+    let found = read_through(configured, files).and_then(|loaded| {
+        if !loaded.warnings.is_empty() {
+            eprintln!("{}", drawn(&loaded.warnings));
+        }
+        let plan = gateway_plan(&loaded, files)?;
+        Ok((loaded, plan))
+    });
+    found
+        .inspect_err(|diagnostics| {
+            eprintln!("{}", drawn(diagnostics));
             eprintln!("{}; nothing was started", diagnostics.summary());
-            return None;
-        }
-    };
-    if !loaded.warnings.is_empty() {
-        eprintln!("{}", drawn(&loaded.warnings));
-    }
-    match gateway_plan(&loaded, files) {
-        Ok(plan) => Some((loaded, plan)),
-        Err(messages) => {
-            messages.iter().for_each(Message::print);
-            eprintln!("{}; nothing was started", counted(messages.len(), "error"));
-            None
-        }
-    }
+        })
+        .ok()
 }
 
 /// Diagnostics as they are printed on standard error.

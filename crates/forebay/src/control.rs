@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use forebay_admin::{Admin, serve_admin};
-use forebay_config::{Disk, Files, Loaded};
+use forebay_config::Loaded;
 use forebay_discovery::{NameServers, Resolver};
 use forebay_gateway::probe::Prober;
 use forebay_gateway::{Ejections, Gateway, Surroundings};
@@ -28,7 +28,7 @@ use crate::reload;
 use crate::root::Root;
 use crate::storage::Storage;
 use crate::told::Told;
-use crate::watch::Reading;
+use crate::watch::{Reading, read_again};
 
 /// How often the configuration's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -77,7 +77,7 @@ impl Control<'_> {
         let prober = Prober::new(sweeper.clone(), self.surroundings.probe_tls.clone());
         let discovery = self.surroundings.discovery.clone();
         let sources = self.surroundings.sources.clone();
-        let read = |path: &std::path::Path| Disk.read(path);
+        let read = |path: &std::path::Path| read_again(path);
         let told = Rc::new(RefCell::new(Told::new(&self.loaded, self.gateway.generation().number)));
         let registrar = self.registrar.take();
         let registered = registrar.as_ref().map(|registrar| registrar.handle.clone());

@@ -1,70 +1,96 @@
-//! Finds listeners of one configuration that want the same port, before anything is opened. Opens none: what other
-//! processes hold is found when it is bound.
+//! Which listeners a configuration has. Finds those that want the same port, before anything is opened, and says of a port
+//! that cannot be had which setting asked for it. Opens none: what other processes hold is found when it is bound.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use forebay_config::{Check, Origin};
+use forebay_config::{Check, Node, Origin};
 use forebay_discovery::Place;
 use forebay_registry::RegistrySettings;
 
 use crate::root::Root;
 
 /// A listener as it is configured.
-struct Listener {
-    key: String,
+pub(crate) struct Listener {
+    /// The setting, through its tables.
+    path: Vec<String>,
     address: SocketAddr,
-    /// Where it was written; nowhere, where a default stands.
-    origin: Option<Origin>,
+    /// Its place, where the setting is a list.
+    number: usize,
 }
 
 /// Reports every listener whose port another one has already.
 pub(crate) fn check(root: &Root, check: &mut Check<'_, '_>) {
-    let listeners = listeners(root, check);
+    let listeners = of(root);
     for (number, listener) in listeners.iter().enumerate() {
         let Some(other) = listeners[..number].iter().find(|other| clash(other.address, listener.address))
         else {
             continue;
         };
         // Told where somebody can change it.
-        let (told, other) = if listener.origin.is_some() { (listener, other) } else { (other, listener) };
-        let place =
-            other.origin.map_or_else(|| "the default".to_owned(), |origin| check.place(origin).to_string());
-        let Listener { key, address, origin } = told;
+        let (told, other) =
+            if listener.origin(check).is_some() { (listener, other) } else { (other, listener) };
+        let place = other
+            .origin(check)
+            .map_or_else(|| "the default".to_owned(), |origin| check.place(origin).to_string());
+        let origin = told.origin(check).unwrap_or(Origin::DEFAULT);
         check
             .error_at(
-                origin.unwrap_or(Origin::DEFAULT),
-                format!("`{key}` is {address}, which `{}` has already", other.key),
+                origin,
+                format!("`{}` is {}, which `{}` has already", told.key(), told.address, other.key()),
             )
             .note(format!("each port has one listener; the other is {} from {place}", other.address))
             .help("choose another port for one of the two, or 0 for any that is free");
     }
 }
 
-fn listeners(root: &Root, check: &Check<'_, '_>) -> Vec<Listener> {
-    let written = |path: &[&str]| check.node(path).map(forebay_config::Node::origin);
-    let mut listeners = Vec::new();
-    let front = check.node(&["gateway", "listen"]);
-    for (number, address) in root.gateway.listen.iter().enumerate() {
-        let element = front.and_then(|front| front.as_list()?.get(number)).or(front);
-        let origin = element.map(forebay_config::Node::origin);
-        listeners.push(Listener { key: "gateway.listen".into(), address: *address, origin });
-    }
-    let mut add = |section: &str, key: &str, address| {
-        let origin = written(&[section, key]);
-        listeners.push(Listener { key: format!("{section}.{key}"), address, origin });
+/// The listener that has this address, as written.
+pub(crate) fn at(root: &Root, address: SocketAddr) -> Option<Listener> {
+    of(root).into_iter().find(|listener| listener.address == address)
+}
+
+/// The listener that is open since the process was started like this, and leaves no room for one at this address. Ports of
+/// services come and go with reloads and are none of these.
+pub(crate) fn in_the_way(started: &Root, address: SocketAddr) -> Option<Listener> {
+    of(started).into_iter().find(|listener| !listener.is_local() && clash(listener.address, address))
+}
+
+fn of(root: &Root) -> Vec<Listener> {
+    let listener = |path: &[&str], address, number| {
+        let path = path.iter().map(|&part| part.to_owned()).collect();
+        Listener { path, address, number }
     };
-    add("admin", "listen", root.admin.listen);
+    let front = root.gateway.listen.iter().enumerate();
+    let mut listeners: Vec<Listener> =
+        front.map(|(number, address)| listener(&["gateway", "listen"], *address, number)).collect();
+    listeners.push(listener(&["admin", "listen"], root.admin.listen, 0));
     if let Some(registry) = registry(root) {
-        add("registry", "listen", registry.listen);
-        add("registry", "dns", registry.dns);
+        listeners.push(listener(&["registry", "listen"], registry.listen, 0));
+        listeners.push(listener(&["registry", "dns"], registry.dns, 0));
     }
     for (name, settings) in &root.service {
         let Some(port) = &settings.local_port else { continue };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.value));
-        let key = format!("service.{name}.local_port");
-        listeners.push(Listener { key, address, origin: Some(port.origin) });
+        listeners.push(listener(&["service", name.as_str(), "local_port"], address, 0));
     }
     listeners
+}
+
+impl Listener {
+    /// The setting's name.
+    pub(crate) fn key(&self) -> String {
+        self.path.join(".")
+    }
+
+    fn is_local(&self) -> bool {
+        self.path[0] == "service"
+    }
+
+    /// Where it was written; nowhere, where a default stands.
+    fn origin(&self, check: &Check<'_, '_>) -> Option<Origin> {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let written = check.node(&path)?;
+        Some(written.as_list().and_then(|list| list.get(self.number)).map_or(written.origin(), Node::origin))
+    }
 }
 
 /// The registry that will run: the one that is written, or the default one that a service asks for.

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use forebay_config::Loaded;
 use forebay_discovery::{Place, Resolve};
 use forebay_gateway::Surroundings;
 use forebay_gateway::listener::ListenError;
@@ -59,20 +60,20 @@ pub(crate) fn late(name: &str) -> Message {
 impl Registrar {
     /// Opens the registry where there is to be one: what it remembers serves when this returns.
     pub(crate) fn start(
-        root: &Root,
+        loaded: &Loaded<Root>,
         plan: &Plan,
         storage: &mut Storage,
         surroundings: &Surroundings,
     ) -> Result<Option<Registrar>, Message> {
-        let settings = match &root.registry {
+        let settings = match &loaded.value.registry {
             Some(settings) => settings.clone(),
             None if wanted(plan).next().is_some() => RegistrySettings::default(),
             None => return Ok(None),
         };
         let zone = Zone::of(&settings).map_err(|error| Message::new(whole(&error)))?;
-        let http = bind(&[settings.listen])?.remove(0);
+        let http = bind(loaded, &[settings.listen])?.remove(0);
         let dns = bind_dns(settings.dns)
-            .map_err(|source| listen_message(&ListenError::of(settings.dns, source)))?;
+            .map_err(|source| listen_message(loaded, &ListenError::of(settings.dns, source)))?;
         let name = settings.node.clone().unwrap_or_else(host_name);
         let handle = storage.open_registry(&name, settings.address, surroundings.clock.clone())?;
         // Before all there is is told, so that no change is lost between the two.

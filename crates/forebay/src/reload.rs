@@ -2,13 +2,18 @@
 
 use std::cell::RefCell;
 
+use forebay_config::{Diagnostics, Loaded};
+use forebay_gateway::GatewayError;
+use forebay_gateway::listener::ListenError;
 use forebay_shutdown::Machine;
 
 use crate::commands::serve::{gateway_message, level};
 use crate::configuration;
 use crate::control::Control;
+use crate::listeners;
 use crate::message::Message;
 use crate::registry;
+use crate::root::Root;
 use crate::told::Told;
 use crate::watch::Reading;
 
@@ -21,6 +26,12 @@ struct Rejected {
 impl From<String> for Rejected {
     fn from(text: String) -> Rejected {
         Rejected { drawn: text.clone(), plain: text }
+    }
+}
+
+impl From<Diagnostics> for Rejected {
+    fn from(diagnostics: Diagnostics) -> Rejected {
+        Rejected { drawn: configuration::drawn(&diagnostics), plain: diagnostics.to_string() }
     }
 }
 
@@ -54,11 +65,8 @@ pub(crate) async fn reload(
 
 /// Reads, checks, swaps; gives the number of the new generation.
 async fn put_in_force(control: &mut Control<'_>, reading: &Reading) -> Result<u64, Rejected> {
-    let loaded = configuration::read_through(&control.configured, reading).map_err(|diagnostics| {
-        Rejected { drawn: configuration::drawn(&diagnostics), plain: diagnostics.to_string() }
-    })?;
-    let plan = configuration::gateway_plan(&loaded, reading)
-        .map_err(|messages| messages.iter().map(Message::text).collect::<Vec<_>>().join("\n"))?;
+    let loaded = configuration::read_through(&control.configured, reading)?;
+    let plan = configuration::gateway_plan(&loaded, reading)?;
     reading.leave_out_material(&plan);
     match (registry::wanted(&plan).next(), &control.hand_over) {
         (Some(service), None) => return Err(registry::late(&service).text().into()),
@@ -68,7 +76,7 @@ async fn put_in_force(control: &mut Control<'_>, reading: &Reading) -> Result<u6
     control.storage.open_for(&plan).map_err(|message| message.text())?;
     control.storage.begin();
     let reloaded = control.gateway.reload(plan).await;
-    let generation = reloaded.map_err(|error| gateway_message(&error).text())?;
+    let generation = reloaded.map_err(|error| refusal(control, &loaded, &error).text())?;
     let restart = control.started.restart_needed(&loaded);
     if !restart.is_empty() {
         tracing::warn!(settings = restart.join(", "), "these settings change with the next restart");
@@ -76,4 +84,18 @@ async fn put_in_force(control: &mut Control<'_>, reading: &Reading) -> Result<u6
     control.log.set_level(level(loaded.value.log.level));
     control.loaded = loaded;
     Ok(generation)
+}
+
+/// Why the gateway does not take it.
+fn refusal(control: &Control<'_>, loaded: &Loaded<Root>, error: &GatewayError) -> Message {
+    let message = gateway_message(loaded, error);
+    let GatewayError::ServicePort(ListenError::InUse(address)) = error else { return message };
+    let Some(own) = listeners::in_the_way(&control.started.value, *address) else { return message };
+    let own = own.key();
+    Message {
+        what: format!("{address} is in use by this process: its `{own}` has it since the start"),
+        note: Some(format!("a reload changes ports of services; `{own}` changes with the next restart")),
+        help: Some("restart, or choose another port".into()),
+        ..message
+    }
 }

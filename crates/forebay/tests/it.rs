@@ -169,6 +169,21 @@ fn a_file_with_mistakes_is_code_64_and_starts_nothing() {
 }
 
 #[test]
+fn check_tells_programs_too_what_only_other_files_show() {
+    let scratch = Scratch::new("check-json");
+    scratch.write("forebay.toml", "[gateway]\ntls = { certificate = \"a.pem\", key = \"b.pem\" }\n");
+    let output = scratch.forebay(&["check", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let first = &found[0];
+    assert_eq!((&first["file"], &first["line"]), (&"forebay.toml".into(), &2.into()), "{found}");
+    assert!(first["message"].as_str().unwrap().contains("a.pem"), "{found}");
+    assert_eq!(output.stderr, b"", "what is wrong is told once");
+    let (_, said) = scratch.run(&["check"]);
+    assert!(said.contains("  --> forebay.toml:2:23\n   |\n2  | tls = {"), "{said}");
+}
+
+#[test]
 fn a_taken_port_is_named() {
     let scratch = Scratch::new("port");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -176,7 +191,8 @@ fn a_taken_port_is_named() {
     scratch.write("forebay.toml", &format!("[gateway]\nlisten = \"{address}\"\n{ADMIN}"));
     let (code, said) = scratch.run(&["serve"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("error: {address} is in use by another process")), "{said}");
+    let first = format!("error: {address} is in use by another process\n  --> forebay.toml:2:10\n");
+    assert!(said.contains(&first) && said.contains("or change `gateway.listen`\n"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::node::Node;
+use crate::problem::Problem;
 use crate::reader::Reader;
 use crate::shape::{Scalar, Shape};
 use crate::value::Value;
@@ -53,7 +54,12 @@ impl Value for Secret {
         Shape::Scalar(Scalar { secret: true, ..Scalar::text("a secret string", "\"${VARIABLE}\"") });
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.text(node, &Self::SHAPE, |text| Ok(Secret::new(text)))
+        reader.text(node, &Self::SHAPE, |text| match text {
+            // What comes of a variable that is set to nothing, or of a file that nobody has filled.
+            "" => Err(Problem::new("is empty, which everybody knows")
+                .help("give it a value that nobody can guess, or leave the setting out")),
+            text => Ok(Secret::new(text)),
+        })
     }
 
     fn length(&self) -> Option<usize> {

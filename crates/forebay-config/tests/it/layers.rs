@@ -1,5 +1,7 @@
 //! Which layer wins, and how the losers are remembered.
 
+use std::io::ErrorKind;
+
 use forebay_config::{Diagnostics, Inputs, Loaded, Place, load};
 
 use crate::golden::check_golden;
@@ -34,6 +36,7 @@ fn load_layers(environment: &[(&str, &str)], set: &[&str]) -> Result<Loaded<Root
         ("etc/parts/routes.toml", ROUTES),
         ("etc/forebay.production.toml", PRODUCTION),
         ("/run/secrets/tls", "from-a-file\n"),
+        ("/run/secrets/empty", "\n"),
     ];
     let mut environment = pairs(environment);
     environment.push(("TLS_PASSWORD".into(), "hush".into()));
@@ -94,6 +97,36 @@ fn secrets_come_from_variables_and_files_and_stay_hidden() {
         assert!(
             loaded.explain("gateway.tls.password").expect("known")[0].to_string().starts_with("[redacted]")
         );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_with_what_helps() {
+    for (kind, help) in [
+        (ErrorKind::NotFound, "check the path; `forebay init` writes a first one"),
+        (ErrorKind::PermissionDenied, "let the user that Forebay runs as read it"),
+        (ErrorKind::IsADirectory, "check the path"),
+    ] {
+        let files = |_: &std::path::Path| Err(kind.into());
+        let inputs = Inputs { file: Some("forebay.toml".into()), files: &files, ..Inputs::default() };
+        let found = load::<Root>(inputs).expect_err("there is no file").to_string();
+        assert_eq!(found, format!("error: cannot read forebay.toml: {kind}\n   = help: {help}"));
+    }
+}
+
+#[test]
+fn an_empty_secret_is_none() {
+    for (variable, value) in [
+        ("FOREBAY_GATEWAY__TLS__PASSWORD", ""),
+        ("FOREBAY_GATEWAY__TLS__PASSWORD_FILE", "/run/secrets/empty"),
+    ] {
+        let found = load_layers(&[(variable, value)], &[]).expect_err("it protects nothing").to_string();
+        let expected = format!(
+            "error: `password` is a secret string, and this is empty, which everybody knows\n  \
+             --> the environment: {variable}\n   \
+             = help: give it a value that nobody can guess, or leave the setting out"
+        );
+        assert!(found.starts_with(&expected), "{found}");
     }
 }
 

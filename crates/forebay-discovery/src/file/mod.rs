@@ -21,6 +21,8 @@ use crate::endpoint::Target;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Ten thousand endpoints with all that is usually said of them are a third of that.
 pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What the coarsest of file systems counts time in (FAT), in seconds.
+const COARSEST_S: i64 = 2;
 /// Weights beyond this are a mistake; Envoy's own bound is the sum of all.
 const WEIGHT_MAX: u64 = 1_000_000;
 
@@ -32,12 +34,19 @@ pub struct FileReader {
 
 #[derive(Clone, Debug)]
 struct Seen {
-    stamp: Stamp,
+    /// `None` where the file had just been changed: who changes it again may leave no other stamp.
+    stamp: Option<Stamp>,
     result: Result<Vec<Target>, Box<str>>,
 }
 
-/// By which a file is taken for the same. Whoever replaces one as a whole gives it another inode.
-type Stamp = (u64, u64, Option<SystemTime>);
+/// By which a file is taken for the same. Whoever replaces one as a whole gives it another inode, and whoever writes into it
+/// another time of its last change, whatever he says that its date is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
 
 impl FileReader {
     /// The endpoints in a file: in Envoy's form (a `ClusterLoadAssignment`, or a `DiscoveryResponse` of such) or in that
@@ -46,7 +55,8 @@ impl FileReader {
         let failure = |problem: Box<str>| ResolveFailure::File { path: path.into(), problem };
         let stamp = stamp(path).map_err(|error| failure(error.to_string().into()))?;
         let mut seen = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.get(path).is_none_or(|seen| seen.stamp != stamp) {
+        if seen.get(path).is_none_or(|seen| seen.stamp.as_ref() != Some(&stamp)) {
+            let stamp = stamp.is_settled(SystemTime::now()).then_some(stamp);
             let result = read_bounded(path).map_err(|error| error.to_string().into());
             let result = result.and_then(|bytes| targets(&bytes).map_err(String::into_boxed_str));
             seen.insert(path.into(), Seen { stamp, result });
@@ -61,13 +71,22 @@ impl FileReader {
     }
 }
 
+impl Stamp {
+    /// Whether a later change has another time for certain.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let now_s = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        i64::try_from(now_s).is_ok_and(|now_s| now_s - self.changed.0 > COARSEST_S)
+    }
+}
+
 fn stamp(path: &Path) -> io::Result<Stamp> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(io::Error::other("is no file"));
     }
-    Ok((metadata.ino(), metadata.len(), metadata.modified().ok()))
+    let changed = (metadata.ctime(), metadata.ctime_nsec());
+    Ok(Stamp { inode: metadata.ino(), bytes: metadata.len(), changed })
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
@@ -118,14 +137,39 @@ fn priority(value: &Value, place: &str) -> Result<u16, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_edit_is_seen_that_leaves_the_size_and_the_date_as_they_were() {
+        let path = std::env::temp_dir().join(format!("forebay-endpoints-{}", std::process::id()));
+        let reader = FileReader::default();
+        let read = |port: u16| {
+            fs::write(&path, format!("[{{\"targets\":[\"10.0.0.1:{port}\"]}}]")).unwrap();
+            File::options().append(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            let answer = reader.read(&path).unwrap();
+            answer.parts[0].targets.as_ref().unwrap()[0].address.port()
+        };
+        assert_eq!([9001, 9002, 9003].map(read), [9001, 9002, 9003]);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_stamp_is_believed_when_the_next_change_must_have_another() {
+        let changed_at = |changed_s| Stamp { inode: 1, bytes: 1, changed: (changed_s, 999_999_999) };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let settled = [97, 98, 100, 101].map(|changed_s| changed_at(changed_s).is_settled(now));
+        assert_eq!(settled, [true, false, false, false]);
+    }
 
     #[test]
     fn the_corpus_of_the_fuzzer_holds() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/endpoints");
         let mut count = 0;
-        for entry in std::fs::read_dir(corpus).unwrap() {
-            match super::targets(&std::fs::read(entry.unwrap().path()).unwrap()) {
+        for entry in fs::read_dir(corpus).unwrap() {
+            match targets(&fs::read(entry.unwrap().path()).unwrap()) {
                 Ok(targets) => assert!(targets.iter().all(|target| target.weight >= 1)),
                 Err(problem) => assert!(!problem.is_empty()),
             }

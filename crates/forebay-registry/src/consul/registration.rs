@@ -138,10 +138,15 @@ fn refuse_mesh(fields: &mut Fields) -> Result<(), Refused> {
     if !matches!(kind.as_str(), "" | "typical") {
         return Err(no_mesh(&format!("Kind {kind:?}")));
     }
-    for name in ["Proxy", "Locality", "Ports"] {
-        if fields.object(name)?.is_some_and(|object| !object.is_empty()) {
+    for name in ["Proxy", "Locality"] {
+        if fields.is_said(name) {
             return Err(no_mesh(name));
         }
+    }
+    if fields.is_said("Ports") {
+        let why =
+            "Ports is not supported: an instance has one Port; register each port as an instance of its own";
+        return Err(Refused::bad(why));
     }
     if let Some(mut connect) = fields.object("Connect")?
         && (connect.flag("Native")? || !connect.is_empty())

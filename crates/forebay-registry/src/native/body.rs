@@ -112,7 +112,7 @@ fn lease(id: &str, fields: &mut Fields) -> Result<Option<CheckSpec>, BadBody> {
     }))
 }
 
-/// Reads `PUT /registry/instances/ID/state`: a word, or an object with a reason.
+/// Reads `PUT /registry/instances/ID/state`: a word, bare or as JSON has it, or an object with a reason.
 pub(crate) fn state(body: &[u8]) -> Result<Wanted, BadBody> {
     let (word, reason) = match body.trim_ascii() {
         object @ [b'{', ..] => {
@@ -120,6 +120,10 @@ pub(crate) fn state(body: &[u8]) -> Result<Wanted, BadBody> {
             let read = (fields.text("state")?, fields.text("reason")?);
             fields.finish()?;
             read
+        }
+        quoted @ [b'"', ..] => {
+            let word = serde_json::from_slice(quoted);
+            (word.map_err(|error| BadBody::NotJson { why: error.to_string() })?, String::new())
         }
         word => (String::from_utf8_lossy(word).into_owned(), String::new()),
     };
@@ -187,10 +191,12 @@ mod tests {
     #[test]
     fn a_state_is_a_word_or_an_object() {
         assert_eq!(state(b"draining\n"), Ok(Wanted::Declared(Declared::Draining)));
+        assert_eq!(state(b"\"draining\""), Ok(Wanted::Declared(Declared::Draining)), "as JSON has it");
         assert_eq!(state(br#"{"state":"ready"}"#), Ok(Wanted::Declared(Declared::Ready)));
         let maintenance = Wanted::Maintenance { reason: "disk".into() };
         assert_eq!(state(br#" {"state":"maintenance","reason":"disk"}"#), Ok(maintenance));
-        for broken in [&b""[..], b"critical", b"\xff", br#"{"state":"ready","reason":"x"}"#, b"{"] {
+        for broken in [&b""[..], b"critical", b"\xff", br#"{"state":"ready","reason":"x"}"#, b"{", b"\"ready"]
+        {
             assert!(state(broken).is_err(), "{broken:?}");
         }
     }

@@ -30,7 +30,7 @@ fn what_may_be_registered_is_bounded() {
         Registration { address: "::ffff:0.0.0.0".into(), ..plain() },
         "Address is one that nobody can connect to; name the one others use",
     );
-    refused(Registration { tags: vec!["t".into(); 129], ..plain() }, "there may be 128 Tags");
+    refused(Registration { tags: vec!["t".into(); 129], ..plain() }, "Tags has more than 128");
     let meta = |key: &str, value: &str| BTreeMap::from([(key.into(), value.into())]);
     refused(
         Registration { meta: meta("a b", ""), ..plain() },
@@ -41,7 +41,7 @@ fn what_may_be_registered_is_bounded() {
         "Meta has a value of k longer than 512 bytes",
     );
     let many = (0..65).map(|number| (format!("k{number}").into(), "v".into())).collect();
-    refused(Registration { meta: many, ..plain() }, "there may be 64 pairs in Meta");
+    refused(Registration { meta: many, ..plain() }, "Meta has more than 64");
     let tagged = |tag: &str, address: &str| (tag.into(), TaggedAddress { address: address.into(), port: 0 });
     refused(
         Registration { tagged_addresses: [tagged("lan", "a b")].into(), ..plain() },
@@ -49,10 +49,10 @@ fn what_may_be_registered_is_bounded() {
     );
     refused(
         Registration { tagged_addresses: [tagged("", "a")].into(), ..plain() },
-        "TaggedAddresses is missing",
+        "TaggedAddresses has an address without a tag",
     );
     let many = (0..17).map(|number| tagged(&format!("n{number}"), "a")).collect();
-    refused(Registration { tagged_addresses: many, ..plain() }, "there may be 16 TaggedAddresses");
+    refused(Registration { tagged_addresses: many, ..plain() }, "TaggedAddresses has more than 16");
     let weights = Weights { passing: 0, warning: 1 };
     refused(Registration { weights, ..plain() }, "Weights.Passing must be greater than 0");
 }

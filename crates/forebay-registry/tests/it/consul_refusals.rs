@@ -72,6 +72,20 @@ fn what_is_wrong_is_answered_in_one_line_of_text() {
 }
 
 #[test]
+fn a_registration_with_what_is_not_supported_or_too_much_says_which() {
+    let desk = open();
+    let refused = |body: &str, says: &str| {
+        let answer = desk.send("PUT", "/v1/agent/service/register", body);
+        assert!(answer.status() == 400 && answer.text().contains(says), "{body}: {}", answer.text());
+    };
+    refused(r#"{"Name":"a","Proxy":[1]}"#, "Proxy is not supported: Forebay is no service mesh");
+    refused(r#"{"Name":"a","Ports":[{"Name":"http","Port":80}]}"#, "register each port as an instance");
+    refused(r#"{"Name":"a","TaggedAddresses":{"":{"Address":"b"}}}"#, "has an address without a tag");
+    let tags = format!("{{\"Name\":\"a\",\"Tags\":{:?}}}", ["t"; 129]);
+    refused(&tags, "Tags has more than 128; correct it and register again");
+}
+
+#[test]
 fn a_namespace_in_the_head_is_refused_like_one_in_the_query() {
     let desk = open();
     for (field, status) in [

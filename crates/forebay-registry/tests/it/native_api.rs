@@ -38,6 +38,23 @@ fn one_call_registers_and_renews() {
 }
 
 #[test]
+fn a_client_that_holds_its_body_back_is_told_to_send_it() {
+    let desk = Desk::open();
+    let head = |target: &str, length: usize| {
+        format!(
+            "PUT {target} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    for target in ["/registry/instances/orders-1", "/v1/agent/service/register"] {
+        let body = if target.starts_with("/v1/") { r#"{"Name":"orders"}"# } else { ORDERS };
+        let mut client = desk.client();
+        assert_eq!(client.ask(head(target, body.len())).status(), 100, "{target}");
+        assert!(matches!(client.ask(body).status(), 200 | 201), "{target}");
+    }
+    assert_eq!(desk.client().ask(head("/registry/instances/orders-1", 1 << 20)).status(), 413);
+}
+
+#[test]
 fn a_renewal_keeps_the_state_that_it_says_nothing_about() {
     let desk = Desk::open();
     let starting = ORDERS.replace("\"ttl\"", "\"state\":\"starting\",\"ttl\"");

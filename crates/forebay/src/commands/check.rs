@@ -33,17 +33,15 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
 }
 
 fn run_json(configured: &Configured) -> ExitCode {
-    match configuration::read(configured) {
-        Ok(loaded) => match configuration::gateway_plan(&loaded, &Disk) {
-            Ok(_) => {
-                say!("{}", loaded.warnings.to_json());
-                ExitCode::SUCCESS
-            }
-            Err(messages) => {
-                messages.iter().for_each(crate::message::Message::print);
-                exit::bad_configuration()
-            }
-        },
+    let found = configuration::read(configured).and_then(|loaded| {
+        configuration::gateway_plan(&loaded, &Disk)?;
+        Ok(loaded.warnings)
+    });
+    match found {
+        Ok(warnings) => {
+            say!("{}", warnings.to_json());
+            ExitCode::SUCCESS
+        }
         Err(diagnostics) => {
             say!("{}", diagnostics.to_json());
             exit::bad_configuration()

@@ -24,6 +24,7 @@ use forebay_telemetry::{LineFormat, Output};
 use crate::cli::{Configured, exit};
 use crate::configuration;
 use crate::control::{self, Control, Ended};
+use crate::listeners;
 use crate::message::{Message, whole};
 use crate::registry::Registrar;
 use crate::root::{LogFormat, LogLevel, Root};
@@ -56,8 +57,8 @@ fn serve(
 ) -> Result<ExitCode, Message> {
     let root = loaded.value.clone();
     let state = StateDirectory::open(&root.state.directory).map_err(|error| state_message(&error))?;
-    let listeners = bind(&root.gateway.listen)?;
-    let admin = bind(&[root.admin.listen])?.remove(0);
+    let listeners = bind(&loaded, &root.gateway.listen)?;
+    let admin = bind(&loaded, &[root.admin.listen])?.remove(0);
     let log = events::init(log_settings(&root)).map_err(|error| Message::new(whole(&error)))?;
     let clock = Clock::system();
     let workers = workers(&root);
@@ -74,9 +75,9 @@ fn serve(
     };
     let mut storage = Storage::new(root.store.clone(), state.path(), surroundings.keyring.clone());
     storage.open_for(&plan)?;
-    let registrar = Registrar::start(&root, &plan, &mut storage, &surroundings)?;
+    let registrar = Registrar::start(&loaded, &plan, &mut storage, &surroundings)?;
     let gateway = Gateway::start(plan, &listeners, workers, access.clone(), surroundings.clone())
-        .map_err(|error| gateway_message(&error))?;
+        .map_err(|error| gateway_message(&loaded, &error))?;
     // As bound: where 0 is configured, the kernel has chosen.
     let addresses: Vec<String> =
         listeners.iter().filter_map(|listener| Some(listener.local_addr().ok()?.to_string())).collect();
@@ -106,14 +107,18 @@ fn serve(
     Ok(if failed { exit::failed() } else { ExitCode::from(summary.exit_code()) })
 }
 
-pub(crate) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
+pub(crate) fn bind(loaded: &Loaded<Root>, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Message> {
     let bound = addresses.iter().map(|&address| listen(address)).collect::<Result<_, ListenError>>();
-    bound.map_err(|error| listen_message(&error))
+    bound.map_err(|error| listen_message(loaded, &error))
 }
 
-/// Why a port cannot be had, and what to do.
-pub(crate) fn listen_message(error: &ListenError) -> Message {
-    let message = Message::new(whole(error)).help(error.help());
+/// Why a port cannot be had, which setting asks for it, and what to do.
+pub(crate) fn listen_message(loaded: &Loaded<Root>, error: &ListenError) -> Message {
+    let key = listeners::at(&loaded.value, error.address()).map(|listener| listener.key());
+    let setting = key.as_ref().map_or_else(|| "the port".to_owned(), |key| format!("`{key}`"));
+    let told = key.and_then(|key| loaded.explain(&key).ok()?.into_iter().next()?.winner);
+    let message =
+        Message::new(whole(error)).at(told.map(|told| told.place.to_string())).help(error.help(&setting));
     match error {
         ListenError::InUse(_) => message
             .note("a listener needs its port to itself: shared with another process, requests would be lost"),
@@ -122,9 +127,9 @@ pub(crate) fn listen_message(error: &ListenError) -> Message {
 }
 
 /// Why the gateway did not start, or did not take a configuration.
-pub(crate) fn gateway_message(error: &GatewayError) -> Message {
+pub(crate) fn gateway_message(loaded: &Loaded<Root>, error: &GatewayError) -> Message {
     match error {
-        GatewayError::ServicePort(error) => listen_message(error),
+        GatewayError::ServicePort(error) => listen_message(loaded, error),
         _ => Message::new(whole(error)),
     }
 }

@@ -19,15 +19,23 @@ fn answering(root: TestRoot) -> Upstream {
 #[test]
 fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to() {
     let scratch = Scratch::new("registry-tls");
-    let (trusted, strange) = (TestRoot::new(), TestRoot::new());
+    let (trusted, strange, itself) = (TestRoot::new(), TestRoot::new(), TestRoot::signing_itself());
     let roots = scratch.path().join("roots.pem");
-    std::fs::write(&roots, trusted.root_pem()).unwrap();
+    fs::write(&roots, [trusted.root_pem(), itself.root_pem()].concat()).unwrap();
     let serving = Serving::with(&scratch, "", Some(&roots));
     let (good, bad, plain) = (answering(trusted), answering(strange), service());
+    let itself = answering(itself);
     // The certificates are for localhost, and for no address.
     for (service, place, more, status, words) in [
         ("right", ("localhost", &good), "", "passing", ": 200 Output: ok"),
-        ("unknown-root", ("localhost", &bad), "", "critical", "TLS handshake failed"),
+        (
+            "unknown-root",
+            ("localhost", &bad),
+            "",
+            "critical",
+            "failed: the server's certificate is signed by nobody",
+        ),
+        ("signs-itself", ("localhost", &itself), "", "critical", "make it with basicConstraints=CA:FALSE"),
         ("other-name", ("127.0.0.1", &good), "", "critical", "TLS handshake failed"),
         ("named", ("127.0.0.1", &good), r#","TLSServerName":"localhost""#, "passing", ": 200 Output: ok"),
         (
@@ -47,6 +55,22 @@ fn a_check_over_tls_takes_what_the_system_trusts_and_anything_only_when_told_to(
         let status = format!(r#""Status":"{status}""#);
         assert!(found.contains(words) && found.contains(&status), "{service}: {found}");
     }
+}
+
+#[test]
+fn roots_that_are_installed_late_count_without_a_restart() {
+    let scratch = Scratch::new("registry-late-roots");
+    let (trusted, roots) = (TestRoot::new(), scratch.path().join("roots.pem"));
+    let serving = Serving::with(&scratch, "", Some(&roots));
+    let pem = trusted.root_pem().to_owned();
+    let upstream = answering(trusted);
+    let url = format!("https://localhost:{}/", upstream.address().port());
+    let check = format!(r#"{{"HTTP":"{url}","Interval":"30s"}}"#);
+    let early = serving.checked("early", &check);
+    assert!(early.contains("no trusted root certificate was found"), "{early}");
+    fs::write(&roots, pem).unwrap();
+    let late = serving.checked("late", &check);
+    assert!(late.contains(": 200 Output: ok"), "{late}");
 }
 
 #[test]

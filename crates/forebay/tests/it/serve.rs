@@ -101,6 +101,29 @@ fn what_was_wrong_in_a_rejected_file_may_be_mended_where_it_is_wrong() {
     assert_eq!(ask(listen, "GET /more HTTP/1.1\r\nHost: a\r\n\r\n"), (200, "more".to_owned()));
 }
 
+#[test]
+fn a_port_that_this_process_keeps_until_a_restart_is_told_to_be_its_own() {
+    let scratch = Scratch::new("own-port");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let file = |admin: u16, more: &str| {
+        format!(
+            "[gateway]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+             [service.a]\nendpoints = \"127.0.0.1:1\"\n{more}"
+        )
+    };
+    scratch.write("forebay.toml", &file(port, ""));
+    let served = Served::start(&scratch);
+    served.listen();
+    scratch.write("forebay.toml", &file(0, &format!("local_port = {port}\n")));
+    let line = served.until("error: ");
+    let expected =
+        format!("127.0.0.1:{port} is in use by this process: its `admin.listen` has it since the start");
+    assert_eq!(line, format!("error: {expected}"));
+    served.until("  --> forebay.toml:7:14");
+    served.until("= help: restart, or choose another port");
+    served.until("reload rejected");
+}
+
 /// The sockets of a process that listen by `tcp` or `udp`: where, and under which number.
 fn listeners(process: u32, protocol: &str) -> Vec<(SocketAddr, RawFd)> {
     let table = fs::read_to_string(format!("/proc/{process}/net/{protocol}")).unwrap();
