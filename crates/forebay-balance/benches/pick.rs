@@ -28,7 +28,7 @@ const BATCH: usize = 64;
 /// As many as Maglev's table has for a fleet of this size.
 const SEATS: usize = 1 << 19;
 
-#[repr(align(128))]
+#[repr(align(64))]
 struct Endpoint {
     identity: Identity,
     weight: NonZeroU32,

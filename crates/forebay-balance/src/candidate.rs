@@ -12,7 +12,7 @@ use crate::{Identity, PeakEwma};
 /// what changes by itself, read for each pick.
 ///
 /// A pick reads weight, count and eligibility of two endpoints, so keep them in one cache line, and give each endpoint
-/// (`#[repr(align(128))]`) lines of its own: every core writes the count.
+/// (`#[repr(align(64))]`) lines of its own: every core writes the count.
 pub trait Candidate {
     /// Who it is. Constant.
     fn identity(&self) -> Identity;

@@ -103,6 +103,7 @@ impl Seated {
     }
 
     /// Where a key begins.
+    #[inline]
     pub(crate) fn start(&self, key: u64) -> usize {
         match &self.table.circle {
             Circle::Maglev(maglev) => maglev.start(key),
@@ -111,6 +112,7 @@ impl Seated {
     }
 
     /// The index of the endpoint that sits at `position`, unless it is gone, and the position behind it.
+    #[inline]
     pub(crate) fn seat(&self, position: usize) -> (Option<usize>, usize) {
         let (before, size) = match &self.table.circle {
             Circle::Maglev(maglev) => (maglev.seat(position), maglev.size()),
