@@ -111,6 +111,11 @@ impl Check<'_, '_> {
     /// Reports something that works but should be changed.
     pub fn warning(&mut self, key: &str, message: impl Into<String>) -> &mut Diagnostic {
         let origin = self.origin(key);
+        self.warning_at(origin, message)
+    }
+
+    /// Reports that of something written further down.
+    pub fn warning_at(&mut self, origin: Origin, message: impl Into<String>) -> &mut Diagnostic {
         self.reader.push(Diagnostic::new(Severity::Warning, Some(origin), message))
     }
 

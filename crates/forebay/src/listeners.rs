@@ -1,5 +1,6 @@
-//! Which listeners a configuration has. Finds those that want the same port, before anything is opened, and says of a port
-//! that cannot be had which setting asked for it. Opens none: what other processes hold is found when it is bound.
+//! Which listeners a configuration has. Finds those that cannot be opened, those that want the same port and those that a
+//! service leads back to, before anything is opened, and says of a port that cannot be had which setting asked for it. Opens
+//! none: what other processes hold is found when it is bound.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -18,9 +19,36 @@ pub(crate) struct Listener {
     number: usize,
 }
 
-/// Reports every listener whose port another one has already.
+/// Reports what is wrong with listeners, by themselves and among each other.
 pub(crate) fn check(root: &Root, check: &mut Check<'_, '_>) {
     let listeners = of(root);
+    check_addresses(&listeners, check);
+    check_clashes(&listeners, check);
+    check_circles(root, &listeners, check);
+}
+
+/// An address that is the same on every network of the machine means none of them.
+fn check_addresses(listeners: &[Listener], check: &mut Check<'_, '_>) {
+    for listener in listeners {
+        let SocketAddr::V6(address) = listener.address else { continue };
+        if address.ip().is_unicast_link_local() && address.scope_id() == 0 {
+            let origin = listener.origin(check).unwrap_or(Origin::DEFAULT);
+            let (key, ip, port) = (listener.key(), address.ip(), address.port());
+            check
+                .error_at(
+                    origin,
+                    format!("`{key}` is {address}, an address that each network has for itself"),
+                )
+                .note("without a network the system does not know where to listen")
+                .help(format!(
+                    "name the interface by its number, as in [{ip}%2]:{port} (`ip link` shows it)"
+                ));
+        }
+    }
+}
+
+/// Every listener whose port another one has already.
+fn check_clashes(listeners: &[Listener], check: &mut Check<'_, '_>) {
     for (number, listener) in listeners.iter().enumerate() {
         let Some(other) = listeners[..number].iter().find(|other| clash(other.address, listener.address))
         else {
@@ -40,6 +68,31 @@ pub(crate) fn check(root: &Root, check: &mut Check<'_, '_>) {
             )
             .note(format!("each port has one listener; the other is {} from {place}", other.address))
             .help("choose another port for one of the two, or 0 for any that is free");
+    }
+}
+
+/// Services that are reached where their own requests come in.
+fn check_circles(root: &Root, listeners: &[Listener], check: &mut Check<'_, '_>) {
+    for (name, settings) in &root.service {
+        for (number, source) in settings.discovery.endpoints.iter().enumerate() {
+            let Place::Address(address) = source.place else { continue };
+            let path = ["service", name.as_str(), "endpoints"];
+            let leads_here = |listener: &&Listener| {
+                let is_entrance = listener.path[0] == "gateway" || listener.path[..2] == path[..2];
+                is_entrance && reaches(address, listener.address)
+            };
+            let Some(entrance) = listeners.iter().find(leads_here) else { continue };
+            let origin = written(&path, number, check).unwrap_or(Origin::DEFAULT);
+            check
+                .warning_at(
+                    origin,
+                    format!("`{}` has {address}, where `{}` takes requests", path.join("."), entrance.key()),
+                )
+                .note(
+                    "a request to it comes back as another one, again and again, until its head is too large",
+                )
+                .help("write the port on which the service itself listens");
+        }
     }
 }
 
@@ -88,9 +141,14 @@ impl Listener {
     /// Where it was written; nowhere, where a default stands.
     fn origin(&self, check: &Check<'_, '_>) -> Option<Origin> {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let written = check.node(&path)?;
-        Some(written.as_list().and_then(|list| list.get(self.number)).map_or(written.origin(), Node::origin))
+        written(&path, self.number, check)
     }
+}
+
+/// Where a setting was written, or one of those that are a list of it.
+fn written(path: &[&str], number: usize, check: &Check<'_, '_>) -> Option<Origin> {
+    let written = check.node(path)?;
+    Some(written.as_list().and_then(|list| list.get(number)).map_or(written.origin(), Node::origin))
 }
 
 /// The registry that will run: the one that is written, or the default one that a service asks for.
@@ -109,6 +167,12 @@ fn registry(root: &Root) -> Option<RegistrySettings> {
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
     one.port() != 0 && one.port() == other.port() && (covers(ip, other_ip) || covers(other_ip, ip))
+}
+
+/// Whether who connects to an address reaches this listener for certain: another machine may have the same port.
+fn reaches(address: SocketAddr, listener: SocketAddr) -> bool {
+    let (ip, listens) = (address.ip().to_canonical(), listener.ip().to_canonical());
+    address.port() == listener.port() && (ip == listens || ip.is_loopback() && covers(listens, ip))
 }
 
 /// Whether who listens on one address listens on the other. `[::]` takes IPv4 as well.
@@ -184,6 +248,34 @@ mod tests {
                 "`gateway.listen` is 127.0.0.1:2, which `gateway.listen` has already",
             ],
         );
+    }
+
+    #[test]
+    fn an_address_of_one_network_needs_to_say_which() {
+        clashes(
+            "[gateway]\nlisten = [\"[fe80::1%3]:80\", \"[fe80::1]:81\"]\n",
+            &["`gateway.listen` is [fe80::1]:81, an address that each network has for itself"],
+        );
+    }
+
+    #[test]
+    fn a_service_that_leads_back_to_where_its_requests_come_from_is_told() {
+        let warnings = |listen: &str, service: &str| {
+            let file = format!("[gateway]\nlisten = \"{listen}\"\n[service.a]\n{service}\n");
+            let read = |_: &Path| Ok(file.as_bytes().to_vec());
+            let inputs = Inputs { file: Some("forebay.toml".into()), files: &read, ..Inputs::default() };
+            load::<Root>(inputs).unwrap().warnings.to_string()
+        };
+        assert_eq!(
+            warnings("127.0.0.1:80", "endpoints = [\"127.0.0.1:81\", \"127.0.0.1:80\"]"),
+            include_str!("listeners_circle.golden").trim_end()
+        );
+        let own = "endpoints = \"127.0.0.1:82\"\nlocal_port = 82";
+        assert!(warnings("127.0.0.1:80", own).contains("where `service.a.local_port` takes requests"));
+        assert!(warnings("[::]:80", "endpoints = \"127.0.0.1:80\"").contains("`gateway.listen`"));
+        // Another machine's.
+        assert_eq!(warnings("0.0.0.0:80", "endpoints = \"10.0.0.9:80\""), "");
+        assert_eq!(warnings("10.0.0.8:80", "endpoints = \"127.0.0.1:80\""), "");
     }
 
     #[test]

@@ -28,7 +28,11 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
     let files: Vec<String> = loaded.files().iter().map(|file| file.display().to_string()).collect();
     let (services, routes) =
         (counted(plan.services.len(), "service"), counted(loaded.value.route.len(), "route"));
-    say!("{}: {services}, {routes}; no problems", files.join(", "));
+    let found = match loaded.warnings.len() {
+        0 => "no problems".to_owned(),
+        count => format!("{}, no errors", counted(count, "warning")),
+    };
+    say!("{}: {services}, {routes}; {found}", files.join(", "));
     ExitCode::SUCCESS
 }
 
