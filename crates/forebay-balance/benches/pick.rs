@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_micros(20);
 
 /// Requests under way: with the pause, answers take 20 ms.
 const UNDER_WAY: usize = 1_000;
-/// Three for each endpoint, and hardly any without. Bounded loads walk on from many of them.
+/// Three for each endpoint, where the others are one for ten. Bounded loads walk on from many of them.
 const UNDER_WAY_BUSY: usize = 30_000;
 
 /// Picks between two looks at the clock.

@@ -13,8 +13,8 @@ const SEATS_PER_ENDPOINT: u64 = 100;
 /// of two, so that a fleet may grow and shrink for long before the size, and with it everything, changes.
 const SEATS_MIN: u64 = 1 << 16;
 /// Enough for 5,000 equal endpoints; 1 MiB. Beyond it light endpoints have fewer seats: of 10,000 equal ones each has 52, and
-/// a share that is right to 2%. With twice the seats, table and endpoints are more than the part of the last cache that a
-/// core can count on, and a pick of such a fleet waits twice as long.
+/// a share that is right to 2%. With twice the seats a pick of such a fleet takes half as long again, and longer where others
+/// use the last cache, too: table and endpoints are all read at random.
 const SEATS_MAX: u64 = 1 << 19;
 /// No endpoint yet.
 const FREE: u32 = u32::MAX;

@@ -67,12 +67,18 @@ fn at(seconds: u64) -> Moment {
     Moment::START + Duration::from_secs(seconds)
 }
 
+/// What the sources keep of a policy that they have just been told of.
+fn kept(sources: &Sources, policy: &Arc<Policy>) -> Arc<LiveSource> {
+    let live = Arc::new(LiveSource::new(policy, sources.0.sooner.clone()));
+    let entry = Entry { policy: policy.clone(), tls: None, live: live.clone() };
+    lock(&sources.0.entries).insert(policy.name.clone(), entry);
+    live
+}
+
 #[test]
 fn that_keys_are_too_old_to_count_is_told_once_with_since_when_and_why() {
     let (policy, sources, heard) = (policy(), Sources::default(), Heard::default());
-    let live = Arc::new(LiveSource::new(&policy, sources.0.sooner.clone()));
-    let entry = Entry { policy: policy.clone(), tls: None, live: live.clone() };
-    lock(&sources.0.entries).insert(policy.name.clone(), entry);
+    let live = kept(&sources, &policy);
     let end = |text: Result<Vec<u8>, &str>, second| {
         lock(&live.freshness).begin(at(second));
         live.end(&policy, Path::new("jwks"), text.map_err(str::to_owned), at(second));
@@ -118,9 +124,7 @@ fn that_keys_are_too_old_to_count_is_told_once_with_since_when_and_why() {
 #[test]
 fn whoever_fetches_wakes_up_when_keys_become_too_old() {
     let (policy, sources) = (policy(), Sources::default());
-    let live = Arc::new(LiveSource::new(&policy, sources.0.sooner.clone()));
-    let entry = Entry { policy: policy.clone(), tls: None, live: live.clone() };
-    lock(&sources.0.entries).insert(policy.name.clone(), entry);
+    let live = kept(&sources, &policy);
     lock(&live.freshness).begin(at(0));
     live.end(&policy, Path::new("jwks"), Ok(Issuer::jwks(&[&Issuer::es256("1")]).into_bytes()), at(0));
     assert_eq!(sources.due(at(1)).1, at(10), "the next fetch");
@@ -131,9 +135,7 @@ fn whoever_fetches_wakes_up_when_keys_become_too_old() {
 #[test]
 fn keys_that_came_while_somebody_asked_are_looked_at_before_others_are_fetched() {
     let (policy, sources) = (policy(), Sources::default());
-    let live = Arc::new(LiveSource::new(&policy, sources.0.sooner.clone()));
-    let entry = Entry { policy: policy.clone(), tls: None, live: live.clone() };
-    lock(&sources.0.entries).insert(policy.name.clone(), entry);
+    let live = kept(&sources, &policy);
     let end = |text: Result<Vec<u8>, String>, second| live.end(&policy, Path::new("jwks"), text, at(second));
     lock(&live.freshness).begin(at(0));
     let Wanted::Running(first) = live.want(0, at(0)) else { panic!("a fetch is under way") };
